@@ -1,0 +1,108 @@
+//! A question to a model, and its answer, which is always a stream of frames.
+
+mod event;
+mod prompt;
+mod reply;
+mod wire;
+
+pub use event::{Block, Event, Folded, StopReason, Usage, fold};
+pub use prompt::{Document, Format, Image, Message, Part, Prompt, Role, Thinking, ThinkingMode, ToolChoice, ToolSpec};
+pub use reply::{ChatRecording, ChatReply, Frame};
+pub use wire::{Dialect, FrameDecoder, Meta, Shape, Wire};
+
+use std::sync::{Arc, OnceLock};
+
+use crate::{Fingerprint, Query, Repeat, Result};
+
+/// A question to a model.
+///
+/// It carries the bytes it arrived in for as long as nobody changes what they say; the typed [`Prompt`] is decoded on
+/// first need, once, and shared by every clone.
+#[derive(Clone)]
+pub struct Chat {
+    /// The model asked for: an alias at the door, the provider's own name for it behind the route.
+    pub model: Arc<str>,
+    /// Whether the caller wants one message or a stream.
+    pub shape: Shape,
+    wire: Option<Arc<Wire>>,
+    prompt: Arc<OnceLock<Result<Arc<Prompt>>>>,
+}
+
+impl Chat {
+    /// A question as it came in.
+    pub fn arrived(wire: Wire, model: impl Into<Arc<str>>, shape: Shape) -> Self {
+        Self { model: model.into(), shape, wire: Some(Arc::new(wire)), prompt: Arc::default() }
+    }
+
+    /// A question of our own making.
+    pub fn of(prompt: Prompt, model: impl Into<Arc<str>>, shape: Shape) -> Self {
+        Self { model: model.into(), shape, wire: None, prompt: Arc::new(OnceLock::from(Ok(Arc::new(prompt)))) }
+    }
+
+    /// The bytes it arrived in, unless a layer changed what they say.
+    pub fn wire(&self) -> Option<&Wire> {
+        self.wire.as_deref()
+    }
+
+    /// What it says, decoded once.
+    pub fn prompt(&self) -> Result<Arc<Prompt>> {
+        self.prompt
+            .get_or_init(|| match &self.wire {
+                Some(wire) => wire.dialect.decode(&wire.body).map(Arc::new),
+                None => Ok(Arc::default()),
+            })
+            .clone()
+    }
+
+    /// Changes what it says. From here on it is encoded anew: the bytes it arrived in no longer speak for it.
+    pub fn change(&mut self, change: impl FnOnce(&mut Prompt)) -> Result<()> {
+        let mut prompt = Prompt::clone(&*self.prompt()?);
+        change(&mut prompt);
+        self.wire = None;
+        self.prompt = Arc::new(OnceLock::from(Ok(Arc::new(prompt))));
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Chat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Chat").field("model", &self.model).field("shape", &self.shape).finish_non_exhaustive()
+    }
+}
+
+impl Query for Chat {
+    type Reply = ChatReply;
+
+    fn operation(&self) -> &'static str {
+        "chat"
+    }
+
+    fn repeat(&self) -> Repeat {
+        Repeat::Safe
+    }
+
+    fn fingerprint(&self) -> Option<Fingerprint> {
+        let shape: &[u8] = match self.shape {
+            Shape::Whole => b"whole",
+            Shape::Stream => b"stream",
+        };
+        match &self.wire {
+            Some(wire) => {
+                let (before, after) = wire.around_model();
+                Some(Fingerprint::of([wire.dialect.name().as_bytes(), self.model.as_bytes(), shape, before, after]))
+            }
+            None => {
+                let said = format!("{:?}", self.prompt().ok()?);
+                Some(Fingerprint::of([b"typed", self.model.as_bytes(), shape, said.as_bytes()]))
+            }
+        }
+    }
+
+    fn say(&self, text: &str) -> Option<ChatReply> {
+        Some(ChatReply::say(text))
+    }
+
+    fn words(&self) -> String {
+        self.prompt().map(|prompt| prompt.last_user_text()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,299 @@
+//! The answer of a model: a stream of frames, watched and paced in one place so that a layer costs no extra poll.
+
+use std::{
+    fmt,
+    future::Future as _,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream, stream::BoxStream};
+use smallvec::SmallVec;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::task::TaskTracker;
+
+use super::{Block, Dialect, Event, Meta, Shape, StopReason, Usage};
+use crate::{Done, End, Error, Kind, Pace, Provenance, Recording, Reply, Result};
+
+/// One piece of an answer.
+#[derive(Clone, Debug)]
+pub enum Frame {
+    /// In the upstream's own words: the whole body of a [`Shape::Whole`] reply, or one or more whole events of a
+    /// stream.
+    Wire {
+        /// The bytes.
+        bytes: Bytes,
+        /// The usage that a cheap scan found in them.
+        usage: Option<Box<Usage>>,
+    },
+    /// Decoded.
+    Events(Vec<Event>),
+}
+
+impl Frame {
+    /// What it weighs in bytes, roughly.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Wire { bytes, .. } => bytes.len() + 64,
+            Self::Events(events) => events.len() * 64 + events.iter().map(text_len).sum::<usize>(),
+        }
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        match self {
+            Self::Wire { usage, .. } => usage.as_deref().copied(),
+            Self::Events(events) => {
+                events.iter().rev().find_map(|event| if let Event::Usage(usage) = event { Some(*usage) } else { None })
+            }
+        }
+    }
+}
+
+fn text_len(event: &Event) -> usize {
+    match event {
+        Event::Text(text) | Event::Thinking(text) | Event::Signature(text) | Event::Arguments(text) => text.len(),
+        Event::Start { .. } | Event::Open(_) | Event::Close | Event::Usage(_) | Event::Stop { .. } => 0,
+    }
+}
+
+/// The answer of a model. As a stream it yields its frames; it ends after an error.
+pub struct ChatReply {
+    /// The dialect its frames are written in; `None` when they are decoded events.
+    pub dialect: Option<&'static dyn Dialect>,
+    /// Whether the upstream answered with one body or a stream of events.
+    pub shape: Shape,
+    /// What came with it and is worth handing on to a caller of the same dialect.
+    pub meta: Meta,
+    provenance: Provenance,
+    frames: BoxStream<'static, Result<Frame>>,
+    watchers: SmallVec<[Done; 4]>,
+    clock: Clock,
+    usage: Usage,
+}
+
+impl ChatReply {
+    /// An answer in the upstream's own words. Its first frame has content: whoever makes it has waited for that.
+    pub fn wire(
+        dialect: &'static dyn Dialect,
+        shape: Shape,
+        meta: Meta,
+        frames: impl Stream<Item = Result<Frame>> + Send + 'static,
+    ) -> Self {
+        let mut reply = Self::decoded(shape, frames);
+        (reply.dialect, reply.meta) = (Some(dialect), meta);
+        reply
+    }
+
+    /// An answer in decoded events.
+    pub fn events(shape: Shape, events: impl Stream<Item = Result<Event>> + Send + 'static) -> Self {
+        Self::decoded(shape, events.map(|event| event.map(|event| Frame::Events(vec![event]))))
+    }
+
+    /// The answer that is one text.
+    pub fn say(text: &str) -> Self {
+        let events = vec![
+            Event::Start { id: None, model: None },
+            Event::Open(Block::Text),
+            Event::Text(text.to_owned()),
+            Event::Close,
+            Event::Stop { reason: StopReason::EndTurn, sequence: None },
+        ];
+        Self::decoded(Shape::Stream, stream::iter([Ok(Frame::Events(events))]))
+    }
+
+    fn decoded(shape: Shape, frames: impl Stream<Item = Result<Frame>> + Send + 'static) -> Self {
+        Self {
+            dialect: None,
+            shape,
+            meta: Meta::default(),
+            provenance: Provenance::default(),
+            frames: frames.boxed(),
+            watchers: SmallVec::new(),
+            clock: Clock::default(),
+            usage: Usage::default(),
+        }
+    }
+
+    /// What was used so far.
+    pub fn usage(&self) -> Usage {
+        self.usage
+    }
+
+    /// The answer as events, decoding frames where need be.
+    pub fn into_events(self) -> impl Stream<Item = Result<Event>> + Send + 'static {
+        let decoder = self.dialect.map(|dialect| dialect.frames(self.shape));
+        let start = (self.map(Some).chain(stream::iter([None])), decoder);
+        let batches = stream::unfold(Some(start), |state| async move {
+            let (mut frames, mut decoder) = state?;
+            let mut events = Vec::new();
+            let outcome = match (frames.next().await?, decoder.as_mut()) {
+                (Some(Ok(Frame::Events(ready))), _) => {
+                    events = ready;
+                    Ok(())
+                }
+                (Some(Ok(Frame::Wire { bytes, .. })), Some(decoder)) => decoder.decode(&bytes, &mut events),
+                (Some(Ok(Frame::Wire { .. })), None) | (None, None) => Ok(()),
+                (Some(Err(error)), _) => Err(error),
+                (None, Some(decoder)) => decoder.finish(&mut events),
+            };
+            let broke = outcome.is_err();
+            let batch = events.into_iter().map(Ok).chain(outcome.err().map(Err)).collect::<Vec<_>>();
+            Some((stream::iter(batch), (!broke).then_some((frames, decoder))))
+        });
+        batches.flatten()
+    }
+
+    fn end(&mut self, end: &End) {
+        for done in self.watchers.drain(..) {
+            done(end.clone());
+        }
+    }
+}
+
+impl Stream for ChatReply {
+    type Item = Result<Frame>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        let item = match this.frames.as_mut().poll_next(cx) {
+            Poll::Ready(item) => item,
+            Poll::Pending => match this.clock.poll(cx) {
+                Poll::Ready(error) => Some(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            },
+        };
+        match &item {
+            Some(Ok(frame)) => {
+                this.clock.tick();
+                this.usage = frame.usage().unwrap_or(this.usage);
+            }
+            Some(Err(error)) => {
+                let end = End::Broken(error.kind());
+                this.frames = stream::empty().boxed();
+                this.end(&end);
+            }
+            None => this.end(&End::Complete(this.usage)),
+        }
+        Poll::Ready(item)
+    }
+}
+
+impl Drop for ChatReply {
+    fn drop(&mut self) {
+        self.end(&End::Dropped);
+    }
+}
+
+impl fmt::Debug for ChatReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dialect = self.dialect.map(Dialect::name);
+        f.debug_struct("ChatReply").field("dialect", &dialect).field("shape", &self.shape).finish_non_exhaustive()
+    }
+}
+
+impl Reply for ChatReply {
+    type Recording = ChatRecording;
+
+    fn watch(mut self, done: Done) -> Self {
+        self.watchers.push(done);
+        self
+    }
+
+    fn paced(mut self, pace: Pace) -> Self {
+        self.clock.narrow(pace);
+        self
+    }
+
+    fn record(self, bound: usize, tasks: &TaskTracker, kept: Box<dyn FnOnce(bool) + Send>) -> ChatRecording {
+        let (dialect, shape, meta) = (self.dialect, self.shape, self.meta.clone());
+        let provenance = self.provenance.clone();
+        ChatRecording { dialect, shape, meta, provenance, frames: Recording::of(self, bound, tasks, kept) }
+    }
+
+    fn replay(recording: &ChatRecording) -> Option<Self> {
+        let mut reply = Self::decoded(recording.shape, recording.frames.read()?);
+        reply.dialect = recording.dialect;
+        reply.meta = recording.meta.clone();
+        reply.provenance = recording.provenance.clone();
+        Some(reply)
+    }
+
+    fn weight(recording: &ChatRecording) -> usize {
+        recording.frames.weight()
+    }
+
+    fn keepable(&self) -> bool {
+        true
+    }
+
+    fn provenance(&self) -> &Provenance {
+        &self.provenance
+    }
+
+    fn provenance_mut(&mut self) -> &mut Provenance {
+        &mut self.provenance
+    }
+}
+
+/// A recorded answer.
+#[derive(Clone)]
+pub struct ChatRecording {
+    dialect: Option<&'static dyn Dialect>,
+    shape: Shape,
+    meta: Meta,
+    provenance: Provenance,
+    frames: Recording<Frame>,
+}
+
+/// Holds a stream to its pace. A frame costs one reading of the clock; the timer is moved only when it fires.
+#[derive(Default)]
+struct Clock {
+    pace: Option<Pace>,
+    last: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Clock {
+    fn narrow(&mut self, pace: Pace) {
+        let old = self.pace.unwrap_or(Pace { idle: None, end: None });
+        let idle = [old.idle, pace.idle].into_iter().flatten().min();
+        let end = [old.end, pace.end].into_iter().flatten().min();
+        self.pace = Some(Pace { idle, end });
+        self.last = Some(Instant::now());
+        self.timer = None;
+    }
+
+    fn tick(&mut self) {
+        if self.pace.is_some() {
+            self.last = Some(Instant::now());
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+        loop {
+            let Some((due, late)) = self.due() else { return Poll::Pending };
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if Instant::now() >= due {
+                return Poll::Ready(Error::new(Kind::Timeout, late));
+            }
+            timer.as_mut().reset(due);
+        }
+    }
+
+    /// The next moment that would be too late, and what is said then.
+    fn due(&self) -> Option<(Instant, String)> {
+        let pace = self.pace?;
+        let silent = pace.idle.zip(self.last).map(|(idle, last)| (last + idle, idle));
+        match (silent, pace.end) {
+            (Some((due, idle)), end) if end.is_none_or(|end| due < end) => {
+                Some((due, format!("the stream was silent for {} ms", idle.as_millis())))
+            }
+            (_, Some(end)) => Some((end, "the stream did not end in its total time".to_owned())),
+            (_, None) => None,
+        }
+    }
+}

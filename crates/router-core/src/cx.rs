@@ -1,0 +1,210 @@
+//! What travels beside a query: until when, for whom, whether it still matters, and the way back to whoever asked.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Error, Kind, Raw, Result, Scope};
+
+/// The context of one call. Passed by reference; a layer that narrows it makes its own.
+#[derive(Clone)]
+pub struct Cx {
+    deadline: Instant,
+    caller: Arc<Caller>,
+    cancel: CancellationToken,
+    peer: Arc<dyn Peer>,
+    pulse: Pulse,
+    trail: Arc<Trail>,
+}
+
+impl Cx {
+    /// A call of `caller` that has to be over after `time`.
+    pub fn new(caller: Arc<Caller>, time: Duration) -> Self {
+        Self {
+            deadline: Instant::now() + time,
+            caller,
+            cancel: CancellationToken::new(),
+            peer: Arc::new(NoPeer),
+            pulse: Pulse::default(),
+            trail: Arc::default(),
+        }
+    }
+
+    /// The same call with a way back to whoever asked.
+    #[must_use]
+    pub fn with_peer(mut self, peer: Arc<dyn Peer>) -> Self {
+        self.peer = peer;
+        self
+    }
+
+    /// The same call, cancelled by `cancel`.
+    #[must_use]
+    pub fn with_cancel(mut self, cancel: CancellationToken) -> Self {
+        self.cancel = cancel;
+        self
+    }
+
+    /// The same call with a pulse of its own, so that a layer can hear whether the upstream is alive.
+    #[must_use]
+    pub fn with_pulse(&self, pulse: Pulse) -> Self {
+        Self { pulse, ..self.clone() }
+    }
+
+    /// Narrows the deadline to `time` from now, and tells whose fault it will be when it passes: `late` if it is this
+    /// narrower one, the caller's own [`Kind::Deadline`] otherwise.
+    pub fn within(&self, time: Option<Duration>, late: Kind) -> (Self, Kind) {
+        match time.map(|time| Instant::now() + time) {
+            Some(deadline) if deadline < self.deadline => (Self { deadline, ..self.clone() }, late),
+            _ => (self.clone(), Kind::Deadline),
+        }
+    }
+
+    /// When the call must be over.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// What is left of it.
+    pub fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Who asks.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Whether, and when, the caller gave up.
+    pub fn cancel(&self) -> &CancellationToken {
+        &self.cancel
+    }
+
+    /// The way back.
+    pub fn peer(&self) -> &Arc<dyn Peer> {
+        &self.peer
+    }
+
+    /// The upstream's signs of life.
+    pub fn pulse(&self) -> &Pulse {
+        &self.pulse
+    }
+
+    /// What was done for the call so far.
+    pub fn trail(&self) -> &Trail {
+        &self.trail
+    }
+}
+
+impl fmt::Debug for Cx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cx").field("caller", &self.caller).field("remaining", &self.remaining()).finish_non_exhaustive()
+    }
+}
+
+/// Who asks, and on whose bill.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Caller {
+    /// The name of the key, or of nobody in particular.
+    pub name: Arc<str>,
+    /// The client program, where it says what it is (`claude-desktop`).
+    pub client: Option<Arc<str>>,
+    /// Whose answers may be shared: part of every cache key.
+    pub tenant: Scope,
+    /// The id of the request, in every log line and answer about it.
+    pub request_id: Arc<str>,
+}
+
+impl Caller {
+    /// A caller without a key, as on loopback.
+    pub fn anonymous(request_id: impl Into<Arc<str>>) -> Self {
+        Self {
+            name: "anonymous".into(),
+            client: None,
+            tenant: Scope::Tenant("anonymous".into()),
+            request_id: request_id.into(),
+        }
+    }
+}
+
+/// The way back to whoever asked: MCP is two-way, and a reply alone is not.
+pub trait Peer: Send + Sync {
+    /// Hands a notification to the caller; lost without harm when he has no way to hear it.
+    fn notify(&self, note: Note);
+
+    /// Puts a question of the upstream (`elicitation/create`, `sampling/createMessage`, `roots/list`) to the caller.
+    fn ask<'a>(
+        &'a self,
+        method: &'a str,
+        params: Raw,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Raw>> + Send + 'a>>;
+
+    /// What the caller's client said it can do, as its protocol writes it; `{}` when it said nothing.
+    fn capabilities(&self) -> Raw;
+}
+
+/// Something an upstream says while it works.
+#[derive(Clone, Debug)]
+pub struct Note {
+    /// The method of the notification, as the protocol names it.
+    pub method: Arc<str>,
+    /// Its parameters.
+    pub params: Raw,
+}
+
+/// A caller who cannot be reached but by the reply.
+#[derive(Debug)]
+pub struct NoPeer;
+
+impl Peer for NoPeer {
+    fn notify(&self, _: Note) {}
+
+    fn ask<'a>(&'a self, method: &'a str, _: Raw) -> std::pin::Pin<Box<dyn Future<Output = Result<Raw>> + Send + 'a>> {
+        Box::pin(async move { Err(Error::new(Kind::Refused, format!("the client cannot answer {method}"))) })
+    }
+
+    fn capabilities(&self) -> Raw {
+        Raw::trusted("{}")
+    }
+}
+
+/// The signs of life of a call that has not answered yet (MCP progress): each one resets the idle timeout.
+#[derive(Clone, Debug, Default)]
+pub struct Pulse(Arc<AtomicU64>);
+
+impl Pulse {
+    /// A sign of life.
+    pub fn beat(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many there were.
+    pub fn beats(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What was done for a call, for the headers of its answer, also when that is an error.
+#[derive(Debug, Default)]
+pub struct Trail {
+    attempts: AtomicU32,
+}
+
+impl Trail {
+    /// One more attempt reached an upstream.
+    pub fn attempt(&self) {
+        self.attempts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many there were.
+    pub fn attempts(&self) -> u32 {
+        self.attempts.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,27 @@
+//! The vocabulary of MCP Router: what can be asked, who answers, what can go wrong, and the layers around an answer.
+//!
+//! Everything behind us is an [`Upstream`]: something that answers a [`Query`]. Everything we do for a call is a layer:
+//! an upstream around an upstream. This crate does no I/O and knows no vendor and no wire format.
+
+pub mod chat;
+mod cx;
+mod error;
+pub mod layer;
+mod meter;
+mod query;
+mod raw;
+mod recording;
+mod reply;
+mod secret;
+pub mod tool;
+mod upstream;
+
+pub use cx::{Caller, Cx, NoPeer, Note, Peer, Pulse, Trail};
+pub use error::{Error, Kind, Outcome, Result, Verbatim};
+pub use meter::{Fact, Meter, NoMeter, Observation, Strategy};
+pub use query::{Fingerprint, Query, Repeat, Scope};
+pub use raw::Raw;
+pub use recording::Recording;
+pub use reply::{CacheUse, Done, End, Pace, Provenance, Reply, Source};
+pub use secret::Secret;
+pub use upstream::{BoxUpstream, Name, Upstream};

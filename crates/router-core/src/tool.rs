@@ -1,0 +1,185 @@
+//! What an MCP server is asked: to act through a tool, or to tell what it has.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::json;
+use tokio_util::task::TaskTracker;
+
+use crate::{Done, End, Fingerprint, Pace, Provenance, Query, Raw, Repeat, Reply, chat::Usage};
+
+/// A tool is to act.
+#[derive(Clone, Debug)]
+pub struct ToolCall {
+    /// The tool: with its server's prefix at the catalog, by the server's own name behind it.
+    pub name: Arc<str>,
+    /// Its arguments: one JSON object, as the client wrote it; `None` when he wrote none.
+    pub arguments: Option<Raw>,
+    /// The other parameters of the call (`_meta` and what newer revisions add), as the client wrote them: an object.
+    pub extra: Option<Raw>,
+    /// Whether it may be put again; the catalog knows, from the tool's annotations and the trust in its server.
+    pub repeat: Repeat,
+    /// Whether its result may be kept: a read-only tool that the configuration trusts.
+    pub keep: bool,
+}
+
+impl ToolCall {
+    /// A call of which nothing is known but what it says.
+    pub fn new(name: impl Into<Arc<str>>, arguments: Option<Raw>) -> Self {
+        Self { name: name.into(), arguments, extra: None, repeat: Repeat::Unsafe, keep: false }
+    }
+}
+
+impl Query for ToolCall {
+    type Reply = Answer;
+
+    fn operation(&self) -> &'static str {
+        "tools/call"
+    }
+
+    fn repeat(&self) -> Repeat {
+        self.repeat
+    }
+
+    fn fingerprint(&self) -> Option<Fingerprint> {
+        let arguments = self.arguments.as_ref().map_or(&b"{}"[..], |raw| raw.bytes());
+        self.keep.then(|| Fingerprint::of([&b"tools/call"[..], self.name.as_bytes(), arguments]))
+    }
+
+    fn say(&self, text: &str) -> Option<Answer> {
+        let body = json!({ "content": [{ "type": "text", "text": text }] });
+        Some(Answer::new(Raw::trusted(body.to_string())))
+    }
+
+    fn words(&self) -> String {
+        self.arguments.as_ref().map(|raw| raw.as_str().to_owned()).unwrap_or_default()
+    }
+}
+
+/// A server is to tell something: what it offers, or what a resource or prompt says. Never acts on the world.
+#[derive(Clone, Debug)]
+pub struct Lookup {
+    /// What is asked.
+    pub what: What,
+    /// The parameters, as the client wrote them: an object; `None` when he wrote none.
+    pub params: Option<Raw>,
+}
+
+/// What can be looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum What {
+    /// The tools on offer.
+    Tools,
+    /// The resources on offer.
+    Resources,
+    /// The templates of resources on offer.
+    ResourceTemplates,
+    /// The prompts on offer.
+    Prompts,
+    /// The content of a resource.
+    Resource,
+    /// The text of a prompt.
+    Prompt,
+    /// Proposals for an argument.
+    Completion,
+}
+
+impl What {
+    /// The protocol's name for it.
+    pub const fn method(self) -> &'static str {
+        match self {
+            Self::Tools => "tools/list",
+            Self::Resources => "resources/list",
+            Self::ResourceTemplates => "resources/templates/list",
+            Self::Prompts => "prompts/list",
+            Self::Resource => "resources/read",
+            Self::Prompt => "prompts/get",
+            Self::Completion => "completion/complete",
+        }
+    }
+}
+
+impl Query for Lookup {
+    type Reply = Answer;
+
+    fn operation(&self) -> &'static str {
+        self.what.method()
+    }
+
+    fn repeat(&self) -> Repeat {
+        Repeat::Safe
+    }
+
+    fn fingerprint(&self) -> Option<Fingerprint> {
+        let params = self.params.as_ref().map_or(&b"{}"[..], |raw| raw.bytes());
+        Some(Fingerprint::of([self.what.method().as_bytes(), params]))
+    }
+
+    fn say(&self, _: &str) -> Option<Answer> {
+        None
+    }
+
+    fn words(&self) -> String {
+        self.params.as_ref().map(|raw| raw.as_str().to_owned()).unwrap_or_default()
+    }
+}
+
+/// What a server answered: the protocol's `result`, as it came.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The result: an object.
+    pub result: Raw,
+    /// Whether a tool told its failure as a result (`isError`): an answer, not a fault.
+    pub is_error: bool,
+    provenance: Provenance,
+}
+
+impl Answer {
+    /// An answer of an upstream.
+    pub fn new(result: Raw) -> Self {
+        Self { result, is_error: false, provenance: Provenance::default() }
+    }
+
+    /// The result's bytes.
+    pub fn bytes(&self) -> &Bytes {
+        self.result.bytes()
+    }
+}
+
+impl Reply for Answer {
+    type Recording = Self;
+
+    fn watch(self, done: Done) -> Self {
+        done(End::Complete(Usage::default()));
+        self
+    }
+
+    fn paced(self, _: Pace) -> Self {
+        self
+    }
+
+    fn record(self, bound: usize, _: &TaskTracker, kept: Box<dyn FnOnce(bool) + Send>) -> Self {
+        kept(Self::weight(&self) <= bound);
+        self
+    }
+
+    fn replay(recording: &Self) -> Option<Self> {
+        Some(recording.clone())
+    }
+
+    fn weight(recording: &Self) -> usize {
+        recording.bytes().len() + 128
+    }
+
+    fn keepable(&self) -> bool {
+        !self.is_error
+    }
+
+    fn provenance(&self) -> &Provenance {
+        &self.provenance
+    }
+
+    fn provenance_mut(&mut self) -> &mut Provenance {
+        &mut self.provenance
+    }
+}

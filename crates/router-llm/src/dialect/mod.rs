@@ -1,0 +1,127 @@
+//! The wire formats: each decodes and encodes, as pure functions over bytes.
+//!
+//! `router-core`'s [`Dialect`] reads; a [`Language`] also writes, and finds its way in bytes without decoding them.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use router_core::{
+    Error, Result,
+    chat::{Dialect, Event, Meta, Prompt, Shape, Usage},
+};
+
+/// A dialect in full: everything a front door or a provider needs of it.
+pub trait Language: Dialect {
+    /// Finds what routing needs in a question, in one scan that also checks depth, duplicate keys of the envelope and
+    /// the JSON grammar, without building a tree.
+    fn head(&self, body: &Bytes) -> Result<Head>;
+
+    /// Writes a question for an upstream.
+    fn encode(&self, ask: &Ask<'_>) -> Result<Bytes>;
+
+    /// Looks, without decoding, at one whole event of a stream (SSE: the lines up to the blank one; NDJSON: the line),
+    /// or at the body of a whole reply.
+    fn scan(&self, event: &[u8], shape: Shape) -> Mark;
+
+    /// Puts `model` where the upstream's bytes name another one; `None` when there is nothing to change.
+    fn rename(&self, frame: &Bytes, model: &str) -> Option<Bytes>;
+
+    /// What an upstream's refusal means.
+    fn failure(&self, status: u16, meta: &Meta, body: Bytes) -> Error;
+
+    /// Writes a reply for a client, event by event or, for [`Shape::Whole`], all at its end.
+    fn writer(&self, told: Told, shape: Shape) -> Box<dyn ReplyWriter>;
+
+    /// An error as this dialect's clients know it: status and body.
+    fn error(&self, error: &Error, request_id: &str) -> (u16, Bytes);
+
+    /// The same in a stream that has begun.
+    fn error_event(&self, error: &Error, request_id: &str) -> Bytes;
+
+    /// What keeps a silent stream alive.
+    fn ping(&self) -> Bytes;
+
+    /// How its streams are framed.
+    fn framing(&self) -> Framing;
+}
+
+/// Writes one reply in a dialect.
+pub trait ReplyWriter: Send {
+    /// Writes what happens. For a stream each call appends whole events to `out`.
+    fn write(&mut self, events: Vec<Event>, out: &mut Vec<u8>) -> Result<()>;
+
+    /// The reply has ended well: writes what closes it (for [`Shape::Whole`]: all of it).
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<()>;
+}
+
+/// What routing needs of a question.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Head {
+    /// The model asked for.
+    pub model: String,
+    /// Where its name stands in the body, with its quotes.
+    pub model_at: Range<usize>,
+    /// One message or a stream.
+    pub shape: Shape,
+}
+
+/// A question to be written for an upstream.
+#[derive(Clone, Copy)]
+pub struct Ask<'a> {
+    /// What it says.
+    pub prompt: &'a Prompt,
+    /// The model, as the provider names it.
+    pub model: &'a str,
+    /// One message or a stream.
+    pub shape: Shape,
+    /// The provider's and the model's own ways.
+    pub quirks: &'a Quirks,
+}
+
+/// What a provider or model does otherwise than its dialect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quirks {
+    /// Takes `max_completion_tokens` and refuses `max_tokens`, `temperature` and `top_p` (OpenAI's reasoning models).
+    pub reasoning_model: bool,
+    /// Refuses `top_k` (OpenAI, Azure).
+    pub no_top_k: bool,
+    /// Takes one system message, first (strict chat templates).
+    pub one_system_message: bool,
+}
+
+/// What a cheap look at an event tells.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Mark {
+    /// It carries content: text, a thought, a tool call, or the end of the reply.
+    pub content: bool,
+    /// It says nothing and only keeps the stream alive.
+    pub idle: bool,
+    /// It is the last one: after it a close is a clean end.
+    pub last: bool,
+    /// It is an error under a status of success.
+    pub error: bool,
+    /// The usage it tells.
+    pub usage: Option<Usage>,
+}
+
+/// What a client is told beside the reply itself.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// The id of the reply where its upstream gave none.
+    pub request_id: String,
+    /// The model, by the name the client asked for.
+    pub model: String,
+    /// Unix time in seconds, for dialects that date their replies.
+    pub created: i64,
+    /// Whether the client of a stream asked for usage (OpenAI's `stream_options.include_usage`).
+    pub usage: bool,
+}
+
+/// How a dialect's streams are framed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// Server-sent events.
+    Sse,
+    /// One JSON value per line.
+    Ndjson,
+}

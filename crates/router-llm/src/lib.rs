@@ -1,0 +1,3 @@
+//! The languages models speak, and the models.
+
+pub mod dialect;
