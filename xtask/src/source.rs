@@ -1,5 +1,7 @@
 //! One file as the rules see it: its text, and its code with comments and the insides of strings blanked.
 
+use std::path::Path;
+
 /// A text file of the project.
 pub(crate) struct Source {
     /// Relative to the root, with forward slashes.
@@ -25,12 +27,12 @@ pub(crate) struct Word<'a> {
 impl Source {
     pub(crate) fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
         let (path, text) = (path.into(), text.into());
-        let code = if path.ends_with(".rs") { blank(&text) } else { String::new() };
+        let code = if is_rust(&path) { blank(&text) } else { String::new() };
         Self { path, text, code }
     }
 
     pub(crate) fn is_rust(&self) -> bool {
-        self.path.ends_with(".rs")
+        is_rust(&self.path)
     }
 
     /// The crate this file belongs to, when it lies in `crates/`.
@@ -57,6 +59,10 @@ impl Source {
         }
         words
     }
+}
+
+fn is_rust(path: &str) -> bool {
+    Path::new(path).extension().is_some_and(|extension| extension == "rs")
 }
 
 /// Whether `c` can stand in an identifier.
@@ -175,7 +181,7 @@ mod tests {
         for (text, code) in [
             ("let a = 1; // b\nc", "let a = 1;     \nc"),
             ("a /* b /* c */\n d */ e", "a             \n      e"),
-            (r#"f("a \" b", 'c', '\'')"#, "f(\"\"\"\"\"\"\"\"\", \"\"\", \"\"\"\")"),
+            (r#"f("a \" b", 'c', '\'')"#, "f(\"\"\"\"\"\"\"\", \"\"\", \"\"\"\")"),
             ("f(r#\"a\"b\n\"#) + br\"x\"", "f(\"\"\"\"\"\"\n\"\") + \"\"\"\"\""),
             ("fn f<'a>(x: &'a str)", "fn f<'a>(x: &'a str)"),
             ("let r#type = var\"\"", "let r#type = var\"\""),

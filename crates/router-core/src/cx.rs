@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Error, Kind, Raw, Result, Scope};
@@ -45,6 +45,12 @@ impl Cx {
         self
     }
 
+    /// The same call on behalf of somebody better known.
+    #[must_use]
+    pub fn for_caller(&self, caller: Arc<Caller>) -> Self {
+        Self { caller, ..self.clone() }
+    }
+
     /// The same call, cancelled by `cancel`.
     #[must_use]
     pub fn with_cancel(mut self, cancel: CancellationToken) -> Self {
@@ -75,6 +81,16 @@ impl Cx {
     /// What is left of it.
     pub fn remaining(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Waits for `future`, but no longer than the caller does.
+    pub async fn wait<F: Future>(&self, future: F) -> Result<F::Output> {
+        tokio::select! {
+            biased;
+            output = future => Ok(output),
+            () = self.cancel.cancelled() => Err(Error::new(Kind::Cancelled, "the caller gave up")),
+            () = sleep_until(self.deadline) => Err(Error::new(Kind::Deadline, "the caller's deadline passed")),
+        }
     }
 
     /// Who asks.
@@ -177,17 +193,37 @@ impl Peer for NoPeer {
 
 /// The signs of life of a call that has not answered yet (MCP progress): each one resets the idle timeout.
 #[derive(Clone, Debug, Default)]
-pub struct Pulse(Arc<AtomicU64>);
+pub struct Pulse(Arc<Beats>);
+
+#[derive(Debug)]
+struct Beats {
+    born: Instant,
+    count: AtomicU64,
+    last_nanos: AtomicU64,
+}
+
+impl Default for Beats {
+    fn default() -> Self {
+        Self { born: Instant::now(), count: AtomicU64::new(0), last_nanos: AtomicU64::new(0) }
+    }
+}
 
 impl Pulse {
     /// A sign of life.
     pub fn beat(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        let nanos = u64::try_from(self.0.born.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.0.last_nanos.fetch_max(nanos, Ordering::Relaxed);
+        self.0.count.fetch_add(1, Ordering::Release);
     }
 
     /// How many there were.
     pub fn beats(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.count.load(Ordering::Acquire)
+    }
+
+    /// When the last one was.
+    pub fn last_beat(&self) -> Option<Instant> {
+        (self.beats() > 0).then(|| self.0.born + Duration::from_nanos(self.0.last_nanos.load(Ordering::Relaxed)))
     }
 }
 
@@ -206,5 +242,48 @@ impl Trail {
     /// How many there were.
     pub fn attempts(&self) -> u32 {
         self.attempts.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cx(seconds: u64) -> Cx {
+        Cx::new(Arc::new(Caller::anonymous("r")), Duration::from_secs(seconds))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_only_narrows() {
+        let cases = [
+            (None, 10, Kind::Deadline),
+            (Some(3), 3, Kind::Timeout),
+            (Some(10), 10, Kind::Deadline),
+            (Some(30), 10, Kind::Deadline),
+        ];
+        for (bound, left, whose) in cases {
+            let (narrowed, kind) = cx(10).within(bound.map(Duration::from_secs), Kind::Timeout);
+            assert_eq!((narrowed.remaining(), kind), (Duration::from_secs(left), whose), "{bound:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_no_longer_than_the_caller() {
+        let cx = cx(10);
+        assert_eq!(cx.wait(async { 7 }).await.unwrap(), 7);
+        assert_eq!(cx.wait(std::future::pending::<()>()).await.unwrap_err().kind(), Kind::Deadline);
+        cx.cancel().cancel();
+        assert_eq!(cx.wait(std::future::pending::<()>()).await.unwrap_err().kind(), Kind::Cancelled);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pulse_remembers_its_last_beat() {
+        let pulse = Pulse::default();
+        assert_eq!((pulse.beats(), pulse.last_beat()), (0, None));
+        pulse.beat();
+        tokio::time::advance(Duration::from_secs(5)).await;
+        pulse.clone().beat();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!((pulse.beats(), pulse.last_beat()), (2, Some(Instant::now() - Duration::from_secs(1))));
     }
 }

@@ -13,6 +13,7 @@ mod raw;
 mod recording;
 mod reply;
 mod secret;
+mod store;
 pub mod tool;
 mod upstream;
 
@@ -24,4 +25,5 @@ pub use raw::Raw;
 pub use recording::Recording;
 pub use reply::{CacheUse, Done, End, Pace, Provenance, Reply, Source};
 pub use secret::Secret;
+pub use store::{MemoryStore, Store, StoreKey};
 pub use upstream::{BoxUpstream, Name, Upstream};

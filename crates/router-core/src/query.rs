@@ -17,6 +17,11 @@ pub trait Query: Clone + Send + Sync + 'static {
     /// Whether asking twice can do harm.
     fn repeat(&self) -> Repeat;
 
+    /// Whether the answer comes in one piece, before which silence is normal: then only the total time bounds it.
+    fn answered_whole(&self) -> bool {
+        false
+    }
+
     /// What identifies the question in a cache; `None` when its answer must never be kept.
     fn fingerprint(&self) -> Option<Fingerprint>;
 

@@ -15,7 +15,8 @@ pub trait Reply: Sized + Send + 'static {
     #[must_use]
     fn watch(self, done: Done) -> Self;
 
-    /// Holds the rest of the reply to its pace; a breach ends it with a timeout.
+    /// Holds the rest of the reply to its pace; a breach ends it with an error. The frame that the call waited for is
+    /// never too late.
     #[must_use]
     fn paced(self, pace: Pace) -> Self;
 
@@ -58,8 +59,8 @@ pub enum End {
 pub struct Pace {
     /// Between two frames.
     pub idle: Option<Duration>,
-    /// When all of it must be over.
-    pub end: Option<tokio::time::Instant>,
+    /// When all of it must be over, and what it is when it is not.
+    pub end: Option<(tokio::time::Instant, Kind)>,
 }
 
 /// Where an answer is from. A reply that is not live always says so.

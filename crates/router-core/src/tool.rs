@@ -183,3 +183,45 @@ impl Reply for Answer {
         &mut self.provenance
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(name: &str, arguments: &'static str) -> ToolCall {
+        ToolCall { keep: true, ..ToolCall::new(name, Some(Raw::trusted(arguments))) }
+    }
+
+    #[test]
+    fn a_result_is_found_by_tool_and_arguments_if_it_may_be_kept() {
+        let bare = ToolCall { keep: true, ..ToolCall::new("a", None) };
+        assert_eq!(bare.fingerprint(), call("a", "{}").fingerprint());
+        let distinct = [call("a", "{}"), call("b", "{}"), call("a", r#"{"x":1}"#), call("a{}", "")];
+        let prints: std::collections::HashSet<_> = distinct.iter().map(|call| call.fingerprint().unwrap().0).collect();
+        assert_eq!(prints.len(), distinct.len());
+        assert_eq!(ToolCall::new("a", None).fingerprint(), None);
+    }
+
+    #[test]
+    fn a_default_is_a_text_result() {
+        let said = call("a", "{}").say("Say \"please\".").unwrap();
+        assert_eq!(said.result.as_str(), r#"{"content":[{"type":"text","text":"Say \"please\"."}]}"#);
+    }
+
+    #[test]
+    fn a_failure_told_as_a_result_is_not_kept() {
+        let good = Answer::new(Raw::trusted("{}"));
+        let bad = Answer { is_error: true, ..good.clone() };
+        assert_eq!((good.keepable(), bad.keepable()), (true, false));
+    }
+
+    #[test]
+    fn a_whole_answer_is_recorded_within_its_bound() {
+        for (bound, expected) in [(1000, true), (100, false)] {
+            let (told, kept) = std::sync::mpsc::channel();
+            let tell = Box::new(move |whole| told.send(whole).unwrap());
+            let copy = Answer::new(Raw::trusted("{\"a\":1}")).record(bound, &TaskTracker::new(), tell);
+            assert_eq!((kept.recv(), Answer::replay(&copy).unwrap().result.as_str()), (Ok(expected), "{\"a\":1}"));
+        }
+    }
+}

@@ -49,6 +49,13 @@ impl<Q: Query> std::fmt::Debug for BoxUpstream<Q> {
     }
 }
 
+/// What is shared is asked like what is owned.
+impl<Q: Query, U: Upstream<Q>> Upstream<Q> for Arc<U> {
+    async fn call(&self, cx: &Cx, query: Q) -> Result<Q::Reply> {
+        U::call(self, cx, query).await
+    }
+}
+
 type Answer<'a, Q> = Pin<Box<dyn Future<Output = Result<<Q as Query>::Reply>> + Send + 'a>>;
 
 /// [`Upstream`] in the form that a trait object can have.

@@ -1,3 +1,11 @@
 //! The languages models speak, and the models.
 
+pub mod client;
 pub mod dialect;
+pub mod echo;
+pub mod enhance;
+pub mod models;
+pub mod provider;
+pub mod route;
+pub mod scan;
+pub mod sse;

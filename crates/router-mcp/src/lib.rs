@@ -1,1 +1,13 @@
-//! Being built.
+//! Both ends of MCP, every protocol revision: our own JSON-RPC pipe, in which parameters and results stay raw bytes.
+
+pub mod catalog;
+pub mod client;
+pub mod fields;
+pub mod guard;
+pub mod rpc;
+mod scan;
+pub mod server;
+mod supervisor;
+#[cfg(test)]
+mod testing;
+pub mod view;

@@ -1,2 +1,104 @@
-//! Being built.
-fn main() {}
+//! MCP Router: one binary between AI clients and everything they call.
+
+#![allow(unreachable_pub, reason = "nothing of a binary is reachable from outside; `pub` marks what a module is for")]
+
+mod backup;
+mod cli;
+mod clock;
+mod config;
+mod gateway;
+mod health;
+mod http;
+mod serve;
+mod shutdown;
+mod stdio;
+mod telemetry;
+mod wire;
+
+use std::{io::Write, process::ExitCode};
+
+use clap::Parser;
+
+use crate::{
+    cli::{Cli, Command, Flags},
+    config::{Config, Environment, Warning},
+    telemetry::log,
+};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Something went wrong while running.
+const FAILED: u8 = 1;
+/// The command line or the configuration is wrong.
+const MISUSED: u8 = 2;
+
+fn main() -> ExitCode {
+    let Cli { flags, command } = Cli::parse();
+    match command.unwrap_or(Command::Serve) {
+        Command::Serve => with_config(&flags, run_serve),
+        Command::Stdio => with_config(&flags, run_stdio),
+        Command::Check => with_config(&flags, |config| print(&format!("{}: ok\n", place(&config)))),
+        Command::Schema => print(&config::schema()),
+        Command::Guard { arguments } => router_mcp::guard::run(arguments),
+    }
+}
+
+/// Reads the configuration, or tells everything that is wrong with it.
+fn with_config(flags: &Flags, run: impl FnOnce(Config) -> ExitCode) -> ExitCode {
+    match config::load(flags, &Environment::of_process()) {
+        Ok((config, warnings)) => {
+            warnings.iter().for_each(|warning: &Warning| tell(&format!("warning: {warning}")));
+            run(config)
+        }
+        Err(problems) => {
+            tell(&problems.to_string());
+            ExitCode::from(MISUSED)
+        }
+    }
+}
+
+fn run_serve(config: Config) -> ExitCode {
+    run(&config.log.clone(), serve::serve(config))
+}
+
+fn run_stdio(config: Config) -> ExitCode {
+    run(&config.log.clone(), serve::serve_stdio(config))
+}
+
+fn run(settings: &config::LogSettings, work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    let _log = log::start(settings.format, &settings.level);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
+        let outcome = runtime.block_on(work);
+        // A thread that waits for stdin cannot be ended; it must not keep the process.
+        runtime.shutdown_background();
+        outcome
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tell(&format!("error: {error:#}"));
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn place(config: &Config) -> String {
+    config.file.as_deref().map_or_else(|| "no configuration file".to_owned(), |file| file.display().to_string())
+}
+
+/// Says something on stdout, where a program may read it.
+fn print(text: &str) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(FAILED),
+    }
+}
+
+/// Says something on stderr, before there is a log or after it.
+fn tell(text: &str) {
+    // There is nobody left to tell that stderr is closed.
+    drop(writeln!(std::io::stderr(), "{text}"));
+}

@@ -1,7 +1,7 @@
 //! Names say what a thing is: words that say nothing are not used for types, modules and files.
 
 use super::Finding;
-use crate::source::{Source, parts};
+use crate::source::{Source, Word, parts};
 
 /// Words that fit everything and so mean nothing.
 const EMPTY: &[&str] = &[
@@ -35,7 +35,7 @@ pub(super) fn names(source: &Source) -> Vec<Finding> {
     });
     let words = source.words();
     let pairs = words.iter().zip(words.iter().skip(1));
-    let declared = pairs.filter(|(word, name)| declares(word.text) && word.after.trim_start().starts_with(name.text));
+    let declared = pairs.filter(|(word, name)| declares(word) && word.after.trim_start().starts_with(name.text));
     let declared = declared.filter_map(|(_, name)| {
         let word = empty_word(source, name.text)?;
         Some(Finding::new(source, name.line, format!("`{}` says \"{word}\"", name.text), REMEDY))
@@ -43,8 +43,13 @@ pub(super) fn names(source: &Source) -> Vec<Finding> {
     file.chain(declared).collect()
 }
 
-fn declares(keyword: &str) -> bool {
-    matches!(keyword, "struct" | "enum" | "trait" | "type" | "mod" | "union")
+/// Whether a keyword gives a name of our own. An indented `type` is an associated one: a trait chose its name.
+fn declares(keyword: &Word<'_>) -> bool {
+    match keyword.text {
+        "struct" | "enum" | "trait" | "mod" | "union" => true,
+        "type" => !keyword.before.lines().next_back().is_some_and(|line| !line.is_empty() && line.trim().is_empty()),
+        _ => false,
+    }
 }
 
 /// The first word of a name that means nothing here.
@@ -77,6 +82,8 @@ mod tests {
                 ("crates/a/src/http_util.rs", "", &["1: the path says \"util\""]),
                 ("crates/a/src/helpers/x.rs", "", &["1: the path says \"helpers\""]),
                 ("crates/a/src/b.rs", "type Handler = u8;", &["1: `Handler` says \"handler\""]),
+                ("crates/a/src/b.rs", "impl Body for A {\n    type Data = Bytes;\n}", &[]),
+                ("crates/a/src/b.rs", "pub type Data = Bytes;", &["1: `Data` says \"data\""]),
                 ("crates/a/src/http/b.rs", "type Handler = u8;", &[]),
                 ("crates/a/src/b.rs", "fn base_url(data: Base) {} // struct Info\nlet database = 1;", &[]),
             ],

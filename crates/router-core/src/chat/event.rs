@@ -95,6 +95,18 @@ impl Usage {
         *self != Self::default()
     }
 
+    /// What is known after `more` was told: counts only grow, and a later word may leave some of them out.
+    #[must_use]
+    pub fn and(self, more: Self) -> Self {
+        Self {
+            input: self.input.max(more.input),
+            output: self.output.max(more.output),
+            cache_read: self.cache_read.max(more.cache_read),
+            cache_write: self.cache_write.max(more.cache_write),
+            thinking: self.thinking.max(more.thinking),
+        }
+    }
+
     /// All that the model read.
     pub fn total_input(&self) -> u64 {
         self.input + self.cache_read + self.cache_write
@@ -133,8 +145,8 @@ pub fn fold(events: impl IntoIterator<Item = Event>) -> Folded {
         match (event, folded.message.parts.last_mut()) {
             (Event::Start { id, model }, _) => (folded.id, folded.model) = (id, model),
             (Event::Open(block), _) => folded.message.parts.push(opened(block)),
-            (Event::Text(more), Some(Part::Text(text))) => text.push_str(&more),
-            (Event::Thinking(more), Some(Part::Thinking { text, .. })) => text.push_str(&more),
+            (Event::Text(more), Some(Part::Text(text)))
+            | (Event::Thinking(more), Some(Part::Thinking { text, .. })) => text.push_str(&more),
             (Event::Signature(more), Some(Part::Thinking { signature, .. })) => {
                 signature.get_or_insert_default().push_str(&more);
             }

@@ -81,21 +81,21 @@ impl Query for Chat {
         Repeat::Safe
     }
 
+    fn answered_whole(&self) -> bool {
+        self.shape == Shape::Whole
+    }
+
     fn fingerprint(&self) -> Option<Fingerprint> {
         let shape: &[u8] = match self.shape {
             Shape::Whole => b"whole",
             Shape::Stream => b"stream",
         };
-        match &self.wire {
-            Some(wire) => {
-                let (before, after) = wire.around_model();
-                Some(Fingerprint::of([wire.dialect.name().as_bytes(), self.model.as_bytes(), shape, before, after]))
-            }
-            None => {
-                let said = format!("{:?}", self.prompt().ok()?);
-                Some(Fingerprint::of([b"typed", self.model.as_bytes(), shape, said.as_bytes()]))
-            }
-        }
+        let Some(wire) = &self.wire else {
+            let said = format!("{:?}", self.prompt().ok()?);
+            return Some(Fingerprint::of([b"typed", self.model.as_bytes(), shape, said.as_bytes()]));
+        };
+        let (before, after) = wire.around_model();
+        Some(Fingerprint::of([wire.dialect.name().as_bytes(), self.model.as_bytes(), shape, before, after]))
     }
 
     fn say(&self, text: &str) -> Option<ChatReply> {

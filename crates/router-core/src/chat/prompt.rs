@@ -35,6 +35,8 @@ pub struct Prompt {
     pub user: Option<String>,
     /// Fields that this vocabulary has no word for, by the name that the dialect they came in has for them.
     pub extra: Map<String, Value>,
+    /// The dialect it came in, which alone can read `extra`; `None` for a prompt of our own making.
+    pub origin: Option<&'static str>,
 }
 
 impl Prompt {
@@ -120,7 +122,8 @@ pub enum Part {
         /// Whether the tool failed.
         is_error: bool,
     },
-    /// A part this vocabulary has no word for, as the dialect `dialect` wrote it.
+    /// A part this vocabulary has no word for, as the dialect `dialect` wrote it. Other dialects leave it out. Without a
+    /// `type`, it holds further fields of the part before it (or of the message, where it is the first).
     Other {
         /// The dialect's name.
         dialect: &'static str,

@@ -5,6 +5,7 @@ use std::{
     future::Future as _,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -133,7 +134,7 @@ impl ChatReply {
                     Ok(())
                 }
                 (Some(Ok(Frame::Wire { bytes, .. })), Some(decoder)) => decoder.decode(&bytes, &mut events),
-                (Some(Ok(Frame::Wire { .. })), None) | (None, None) => Ok(()),
+                (Some(Ok(Frame::Wire { .. })) | None, None) => Ok(()),
                 (Some(Err(error)), _) => Err(error),
                 (None, Some(decoder)) => decoder.finish(&mut events),
             };
@@ -144,7 +145,9 @@ impl ChatReply {
         batches.flatten()
     }
 
+    /// Lets go of the upstream, and tells everybody who watches.
     fn end(&mut self, end: &End) {
+        self.frames = stream::empty().boxed();
         for done in self.watchers.drain(..) {
             done(end.clone());
         }
@@ -157,6 +160,7 @@ impl Stream for ChatReply {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         let item = match this.frames.as_mut().poll_next(cx) {
+            Poll::Ready(Some(Ok(frame))) => Some(this.clock.tick().map_or(Ok(frame), Err)),
             Poll::Ready(item) => item,
             Poll::Pending => match this.clock.poll(cx) {
                 Poll::Ready(error) => Some(Err(error)),
@@ -164,15 +168,8 @@ impl Stream for ChatReply {
             },
         };
         match &item {
-            Some(Ok(frame)) => {
-                this.clock.tick();
-                this.usage = frame.usage().unwrap_or(this.usage);
-            }
-            Some(Err(error)) => {
-                let end = End::Broken(error.kind());
-                this.frames = stream::empty().boxed();
-                this.end(&end);
-            }
+            Some(Ok(frame)) => this.usage = this.usage.and(frame.usage().unwrap_or_default()),
+            Some(Err(error)) => this.end(&End::Broken(error.kind())),
             None => this.end(&End::Complete(this.usage)),
         }
         Poll::Ready(item)
@@ -208,7 +205,13 @@ impl Reply for ChatReply {
     fn record(self, bound: usize, tasks: &TaskTracker, kept: Box<dyn FnOnce(bool) + Send>) -> ChatRecording {
         let (dialect, shape, meta) = (self.dialect, self.shape, self.meta.clone());
         let provenance = self.provenance.clone();
-        ChatRecording { dialect, shape, meta, provenance, frames: Recording::of(self, bound, tasks, kept) }
+        ChatRecording {
+            dialect,
+            shape,
+            meta,
+            provenance,
+            frames: Recording::of(self, Frame::weight, bound, tasks, kept),
+        }
     }
 
     fn replay(recording: &ChatRecording) -> Option<Self> {
@@ -246,11 +249,13 @@ pub struct ChatRecording {
     frames: Recording<Frame>,
 }
 
-/// Holds a stream to its pace. A frame costs one reading of the clock; the timer is moved only when it fires.
+/// Holds a stream to its pace. A frame costs one reading of the clock at the most; the timer is moved only when it fires.
 #[derive(Default)]
 struct Clock {
     pace: Option<Pace>,
-    last: Option<Instant>,
+    begun: bool,
+    /// Since when somebody listens in vain: a reader who is slow himself is no silence.
+    silent: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -258,42 +263,53 @@ impl Clock {
     fn narrow(&mut self, pace: Pace) {
         let old = self.pace.unwrap_or(Pace { idle: None, end: None });
         let idle = [old.idle, pace.idle].into_iter().flatten().min();
-        let end = [old.end, pace.end].into_iter().flatten().min();
+        let end = [old.end, pace.end].into_iter().flatten().min_by_key(|(end, _)| *end);
         self.pace = Some(Pace { idle, end });
-        self.last = Some(Instant::now());
         self.timer = None;
     }
 
-    fn tick(&mut self) {
-        if self.pace.is_some() {
-            self.last = Some(Instant::now());
-        }
+    /// A frame came: an error when the reply should have been over before it.
+    fn tick(&mut self) -> Option<Error> {
+        self.silent = None;
+        let first = !std::mem::replace(&mut self.begun, true);
+        let (end, kind) = self.pace?.end.filter(|_| !first)?;
+        (end <= Instant::now()).then(|| overrun(kind))
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         loop {
-            let Some((due, late)) = self.due() else { return Poll::Pending };
+            let Some((due, error)) = self.due() else { return Poll::Pending };
             let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
             if timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
             if Instant::now() >= due {
-                return Poll::Ready(Error::new(Kind::Timeout, late));
+                return Poll::Ready(error());
             }
             timer.as_mut().reset(due);
         }
     }
 
     /// The next moment that would be too late, and what is said then.
-    fn due(&self) -> Option<(Instant, String)> {
-        let pace = self.pace?;
-        let silent = pace.idle.zip(self.last).map(|(idle, last)| (last + idle, idle));
-        match (silent, pace.end) {
-            (Some((due, idle)), end) if end.is_none_or(|end| due < end) => {
-                Some((due, format!("the stream was silent for {} ms", idle.as_millis())))
-            }
-            (_, Some(end)) => Some((end, "the stream did not end in its total time".to_owned())),
-            (_, None) => None,
-        }
+    fn due(&mut self) -> Option<(Instant, impl FnOnce() -> Error + use<>)> {
+        let Pace { idle, end } = self.pace?;
+        let silent = idle.map(|idle| *self.silent.get_or_insert_with(Instant::now) + idle);
+        let due = silent.into_iter().chain(end.map(|(end, _)| end)).min()?;
+        Some((due, move || match (idle, end) {
+            (_, Some((end, kind))) if end == due => overrun(kind),
+            (idle, _) => silence(idle.unwrap_or_default()),
+        }))
     }
 }
+
+fn overrun(kind: Kind) -> Error {
+    Error::new(kind, "the answer was not over in its time")
+}
+
+fn silence(idle: Duration) -> Error {
+    Error::new(Kind::Timeout, format!("no more of the answer came for {idle:?}"))
+}
+
+#[cfg(test)]
+#[path = "reply_tests.rs"]
+mod tests;

@@ -1,6 +1,11 @@
 //! Bounds an attempt: to its first content, between frames, and over all.
 
-use std::time::Duration;
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep_until};
+
+use super::guard::Guard;
+use crate::{Cx, End, Error, Fact, Kind, Pace, Query, Reply, Result, Upstream};
 
 /// How long an attempt may take; `None` is no bound but the caller's deadline.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -11,4 +16,199 @@ pub struct TimeoutPolicy {
     pub idle: Option<Duration>,
     /// Over all, signs of life or not. Bounds the reply that comes whole, too.
     pub total: Option<Duration>,
+}
+
+/// The layer: one attempt. The caller's own deadline is not the upstream's fault.
+pub struct Timeout<U> {
+    inner: U,
+    policy: TimeoutPolicy,
+    guard: Arc<Guard>,
+}
+
+impl<U> Timeout<U> {
+    pub(super) fn new(inner: U, policy: TimeoutPolicy, guard: Arc<Guard>) -> Self {
+        Self { inner, policy, guard }
+    }
+
+    fn pace<R: Reply>(&self, reply: R, started: Instant) -> R {
+        let TimeoutPolicy { idle, total, .. } = self.policy;
+        if idle.is_none() && total.is_none() {
+            return reply;
+        }
+        let guard = Arc::clone(&self.guard);
+        let end = total.map(|total| (started + total, Kind::Timeout));
+        reply.paced(Pace { idle, end }).watch(Box::new(move |end| {
+            if end == End::Broken(Kind::Timeout) {
+                guard.report(Fact::TimedOut);
+            }
+        }))
+    }
+}
+
+impl<Q: Query, U: Upstream<Q>> Upstream<Q> for Timeout<U> {
+    async fn call(&self, cx: &Cx, query: Q) -> Result<Q::Reply> {
+        cx.trail().attempt();
+        let patience = self.policy.first_content.filter(|_| !query.answered_whole());
+        let watch = Stopwatch { cx, started: Instant::now(), patience, total: self.policy.total };
+        let (narrowed, whose) = cx.within(self.policy.total, Kind::Timeout);
+        let mut call = pin!(self.inner.call(&narrowed, query));
+        let answer = loop {
+            tokio::select! {
+                biased;
+                answer = call.as_mut() => break answer.map_err(|error| watch.whose(error, whose)),
+                () = cx.cancel().cancelled() => break Err(Error::new(Kind::Cancelled, "the caller gave up")),
+                () = sleep_until(watch.due(narrowed.deadline())) => {
+                    if let Some(late) = watch.late() {
+                        break Err(late);
+                    }
+                }
+            }
+        };
+        match answer {
+            Ok(reply) => Ok(self.pace(reply, watch.started)),
+            Err(error) => {
+                if error.kind() == Kind::Timeout {
+                    self.guard.report(Fact::TimedOut);
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+/// What an attempt is measured by.
+struct Stopwatch<'a> {
+    cx: &'a Cx,
+    started: Instant,
+    patience: Option<Duration>,
+    total: Option<Duration>,
+}
+
+impl Stopwatch<'_> {
+    /// When the silence has lasted too long, unless there is another sign of life.
+    fn silent_at(&self) -> Option<Instant> {
+        let heard = self.cx.pulse().last_beat().unwrap_or(self.started).max(self.started);
+        self.patience.map(|patience| heard + patience)
+    }
+
+    fn due(&self, deadline: Instant) -> Instant {
+        self.silent_at().map_or(deadline, |silent| silent.min(deadline))
+    }
+
+    /// What is late by now, if anything is.
+    fn late(&self) -> Option<Error> {
+        let now = Instant::now();
+        if self.cx.deadline() <= now {
+            return Some(Error::new(Kind::Deadline, "the caller's deadline passed"));
+        }
+        if let Some(total) = self.total.filter(|total| self.started + *total <= now) {
+            return Some(Error::new(Kind::Timeout, format!("not answered within {total:?}")));
+        }
+        let silence = self.patience.filter(|_| self.silent_at().is_some_and(|silent| silent <= now));
+        silence.map(|silence| Error::new(Kind::Timeout, format!("no sign of an answer for {silence:?}")))
+    }
+
+    /// An upstream that keeps to the deadline it was given cannot know that it was ours.
+    fn whose(&self, error: Error, whose: Kind) -> Error {
+        match (error.kind(), whose) {
+            (Kind::Deadline, Kind::Timeout) => self.late().unwrap_or(error),
+            _ => error,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::layer::testing::{Ask, Said, answering, cx, guard};
+
+    const POLICY: TimeoutPolicy = TimeoutPolicy {
+        first_content: Some(Duration::from_secs(5)),
+        idle: Some(Duration::from_secs(2)),
+        total: Some(Duration::from_secs(20)),
+    };
+
+    /// An upstream that answers after `seconds`, with a sign of life every `beat` of them.
+    fn slow(seconds: u64, beat: u64) -> impl Upstream<Ask> {
+        answering(move |cx: Cx, _| async move {
+            for second in 1..=seconds {
+                sleep(Duration::from_secs(1)).await;
+                if second % beat == 0 {
+                    cx.pulse().beat();
+                }
+            }
+            Ok(Said::text("a"))
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_bound_names_whose_fault_it_is() {
+        const NEVER: u64 = u64::MAX;
+        let cases = [
+            ("in time", 4, NEVER, 60, Ok(()), 4),
+            ("silent", 8, NEVER, 60, Err(Kind::Timeout), 5),
+            ("alive", 19, 4, 60, Ok(()), 19),
+            ("alive, but too long", 30, 4, 60, Err(Kind::Timeout), 20),
+            ("alive, then silent", 19, 18, 60, Ok(()), 5),
+            ("the caller's deadline", 8, NEVER, 3, Err(Kind::Deadline), 3),
+            ("the caller's deadline, alive", 30, 1, 12, Err(Kind::Deadline), 12),
+        ];
+        for (what, seconds, beat, left, expected, after) in cases {
+            let expected = if what == "alive, then silent" { Err(Kind::Timeout) } else { expected };
+            let (guard, counts) = guard();
+            let (started, cx) = (Instant::now(), cx(left));
+            let answer = Timeout::new(slow(seconds, beat), POLICY, guard).call(&cx, Ask::default()).await;
+            assert_eq!(answer.map(drop).map_err(|error| error.kind()), expected, "{what}");
+            assert_eq!((started.elapsed(), cx.trail().attempts()), (Duration::from_secs(after), 1), "{what}");
+            let timed_out = u32::from(expected == Err(Kind::Timeout));
+            assert_eq!(counts.of(Fact::TimedOut), timed_out, "{what}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_whole_answer_has_only_the_total_time() {
+        let (guard, _) = guard();
+        let layer = Timeout::new(slow(19, u64::MAX), POLICY, guard);
+        assert!(layer.call(&cx(60), Ask::default().whole()).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_kept_by_the_upstream_is_still_our_timeout() {
+        let (guard, _) = guard();
+        let obedient = answering(|cx: Cx, _| async move { cx.wait(std::future::pending()).await });
+        let policy = TimeoutPolicy { total: Some(Duration::from_secs(3)), ..TimeoutPolicy::default() };
+        let layer = Timeout::new(obedient, policy, guard);
+        assert_eq!(layer.call(&cx(60), Ask::default()).await.unwrap_err().kind(), Kind::Timeout);
+        assert_eq!(layer.call(&cx(2), Ask::default()).await.unwrap_err().kind(), Kind::Deadline);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn giving_up_drops_the_call() {
+        let (guard, _) = guard();
+        let layer = Timeout::new(slow(9, 1), POLICY, guard);
+        let (cx, started) = (cx(60), Instant::now());
+        let (answer, ()) = tokio::join!(layer.call(&cx, Ask::default()), async {
+            sleep(Duration::from_secs(1)).await;
+            cx.cancel().cancel();
+        });
+        assert_eq!((answer.unwrap_err().kind(), started.elapsed()), (Kind::Cancelled, Duration::from_secs(1)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_is_held_to_its_pace() {
+        let cases: [(&[u64], _); 3] = [
+            (&[0, 1, 1, 1], Ok(4)),
+            (&[0, 1, 3], Err(Kind::Timeout)),
+            (&[0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1], Err(Kind::Timeout)),
+        ];
+        for (gaps, expected) in cases {
+            let (guard, counts) = guard();
+            let layer = Timeout::new(answering(move |_, _| async move { Ok(Said::frames(gaps)) }), POLICY, guard);
+            let read = Said::read(layer.call(&cx(60), Ask::default()).await.unwrap()).await;
+            assert_eq!(read.map_err(|error| error.kind()), expected, "{gaps:?}");
+            assert_eq!(counts.of(Fact::TimedOut), u32::from(expected.is_err()));
+        }
+    }
 }

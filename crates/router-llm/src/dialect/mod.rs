@@ -2,6 +2,17 @@
 //!
 //! `router-core`'s [`Dialect`] reads; a [`Language`] also writes, and finds its way in bytes without decoding them.
 
+pub mod anthropic;
+mod blocks;
+mod fields;
+pub mod ollama;
+pub mod openai_chat;
+mod refusal;
+mod think_tags;
+
+#[cfg(test)]
+mod cross_tests;
+
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -19,6 +30,12 @@ pub trait Language: Dialect {
     /// Writes a question for an upstream.
     fn encode(&self, ask: &Ask<'_>) -> Result<Bytes>;
 
+    /// The tools whose names the dialect cannot spell: as [`Language::encode`] writes them, and as the client has them.
+    /// A reply that calls one is given the client's name back.
+    fn respelled(&self, _: &Prompt) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
     /// Looks, without decoding, at one whole event of a stream (SSE: the lines up to the blank one; NDJSON: the line),
     /// or at the body of a whole reply.
     fn scan(&self, event: &[u8], shape: Shape) -> Mark;
@@ -26,7 +43,8 @@ pub trait Language: Dialect {
     /// Puts `model` where the upstream's bytes name another one; `None` when there is nothing to change.
     fn rename(&self, frame: &Bytes, model: &str) -> Option<Bytes>;
 
-    /// What an upstream's refusal means.
+    /// What an upstream's refusal means; a `status` of success is that of an answer that holds an error nevertheless, whose
+    /// words then tell which status it deserves.
     fn failure(&self, status: u16, meta: &Meta, body: Bytes) -> Error;
 
     /// Writes a reply for a client, event by event or, for [`Shape::Whole`], all at its end.
@@ -63,6 +81,8 @@ pub struct Head {
     pub model_at: Range<usize>,
     /// One message or a stream.
     pub shape: Shape,
+    /// Whether a stream should tell its usage; dialects that always do say `true`.
+    pub usage: bool,
 }
 
 /// A question to be written for an upstream.
@@ -80,6 +100,7 @@ pub struct Ask<'a> {
 
 /// What a provider or model does otherwise than its dialect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of one another")]
 pub struct Quirks {
     /// Takes `max_completion_tokens` and refuses `max_tokens`, `temperature` and `top_p` (OpenAI's reasoning models).
     pub reasoning_model: bool,
@@ -87,16 +108,35 @@ pub struct Quirks {
     pub no_top_k: bool,
     /// Takes one system message, first (strict chat templates).
     pub one_system_message: bool,
+    /// Does not think and refuses to be told how hard to (models before the reasoning ones).
+    pub no_effort: bool,
+    /// The levels of effort it lists, lowest first; empty where that is not known.
+    pub efforts: &'static [&'static str],
+    /// Wants its thoughts back beside its tool calls (DeepSeek, Kimi).
+    pub replays_thinking: bool,
+}
+
+impl Quirks {
+    /// Does everything as its dialect says.
+    pub const NONE: Self = Self {
+        reasoning_model: false,
+        no_top_k: false,
+        one_system_message: false,
+        no_effort: false,
+        efforts: &[],
+        replays_thinking: false,
+    };
 }
 
 /// What a cheap look at an event tells.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of one another")]
 pub struct Mark {
     /// It carries content: text, a thought, a tool call, or the end of the reply.
     pub content: bool,
     /// It says nothing and only keeps the stream alive.
     pub idle: bool,
-    /// It is the last one: after it a close is a clean end.
+    /// After it a close is a clean end, though more (usage, a terminator) may follow.
     pub last: bool,
     /// It is an error under a status of success.
     pub error: bool,

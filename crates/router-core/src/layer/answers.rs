@@ -1,0 +1,237 @@
+//! What a cache holds: the answers it keeps, and those that are still being given, for others who ask the same.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use moka::policy::EvictionPolicy;
+use parking_lot::Mutex;
+use tokio::{sync::watch, time::Instant};
+use tokio_util::task::TaskTracker;
+
+use super::{cache::CachePolicy, guard::Purge};
+use crate::{Cx, Error, Fingerprint, Kind, Query, Reply, Result, Scope, Source};
+
+/// Longer than any cache lives, and within what moka accepts.
+const FOREVER: Duration = Duration::from_hours(365 * 24);
+
+/// A copy of an answer to `Q`.
+pub(super) type Copied<Q> = <<Q as Query>::Reply as Reply>::Recording;
+
+/// What an answer is found by. There is no way to make one without saying whose answers these are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key([u8; 32]);
+
+impl Key {
+    pub(super) fn new(scope: &Scope, Fingerprint(question): Fingerprint) -> Self {
+        let (whose, name) = match scope {
+            Scope::Shared => (&b"shared"[..], &b""[..]),
+            Scope::Tenant(tenant) => (&b"tenant"[..], tenant.as_bytes()),
+        };
+        let Fingerprint(key) = Fingerprint::of([whose, name, &question]);
+        Self(key)
+    }
+}
+
+/// A kept answer.
+pub(super) struct Kept<Q: Query> {
+    pub(super) copy: Copied<Q>,
+    since: Instant,
+    weight: u32,
+}
+
+impl<Q: Query> Kept<Q> {
+    pub(super) fn age(&self) -> Duration {
+        self.since.elapsed()
+    }
+}
+
+/// See the module.
+pub(super) struct Answers<Q: Query> {
+    policy: CachePolicy,
+    kept: moka::sync::Cache<Key, Arc<Kept<Q>>>,
+    flights: Mutex<HashMap<Key, Arc<Flight<Q>>>>,
+}
+
+/// A call that others wait for.
+pub(super) struct Flight<Q: Query> {
+    landing: watch::Sender<Landing<Q>>,
+    /// Known at the end: whether the answer may be kept.
+    keep: OnceLock<bool>,
+}
+
+/// What became of it.
+pub(super) enum Landing<Q: Query> {
+    Flying,
+    /// It answers; the copy may still grow.
+    Answered(Copied<Q>),
+    Failed(Error),
+    /// Whoever asked went away, or had no more time: somebody else has to ask.
+    Abandoned,
+}
+
+/// What one who asks has to do.
+pub(super) enum Turn<Q: Query> {
+    Take(Arc<Kept<Q>>),
+    Lead(Lead<Q>),
+    Follow(Arc<Flight<Q>>),
+}
+
+impl<Q: Query> Answers<Q> {
+    pub(super) fn new(policy: CachePolicy) -> Self {
+        let kept = moka::sync::Cache::builder()
+            .max_capacity(policy.max_bytes)
+            .weigher(|_, kept: &Arc<Kept<Q>>| kept.weight)
+            .eviction_policy(EvictionPolicy::lru())
+            .time_to_live(policy.fresh.saturating_add(policy.stale).min(FOREVER))
+            .build();
+        Self { policy, kept, flights: Mutex::default() }
+    }
+
+    /// Where the answer to `query` is found; `None` when it must not be kept.
+    pub(super) fn key(&self, cx: &Cx, query: &Q) -> Option<Key> {
+        let fingerprint = query.fingerprint()?;
+        let scope = if self.policy.shared { &Scope::Shared } else { &cx.caller().tenant };
+        Some(Key::new(scope, fingerprint))
+    }
+
+    pub(super) fn fresh(&self, key: Key) -> Option<Arc<Kept<Q>>> {
+        self.kept.get(&key).filter(|kept| kept.age() < self.policy.fresh)
+    }
+
+    /// A copy that will do when there is nothing better.
+    pub(super) fn stale(&self, key: Key) -> Option<Arc<Kept<Q>>> {
+        let bound = self.policy.fresh.saturating_add(self.policy.stale);
+        self.kept.get(&key).filter(|kept| kept.age() < bound)
+    }
+
+    /// Joins those who ask the same, as the one who asks or as one who waits for him.
+    pub(super) fn join(self: &Arc<Self>, key: Key) -> Turn<Q> {
+        if let Some(kept) = self.fresh(key) {
+            return Turn::Take(kept);
+        }
+        let mut flights = self.flights.lock();
+        if let Some(flight) = flights.get(&key) {
+            return Turn::Follow(Arc::clone(flight));
+        }
+        // A flight is kept before it is forgotten, so one that has just ended is found here.
+        if let Some(kept) = self.fresh(key) {
+            return Turn::Take(kept);
+        }
+        let flight = Arc::new(Flight { landing: watch::Sender::new(Landing::Flying), keep: OnceLock::new() });
+        flights.insert(key, Arc::clone(&flight));
+        Turn::Lead(Lead { answers: Arc::clone(self), key, flight })
+    }
+
+    /// Ends a flight whose copy is written: keeps it if it may, and forgets the flight.
+    fn settle(&self, key: Key, flight: &Arc<Flight<Q>>) {
+        let Some(keep) = flight.keep.get() else { return };
+        let copy = match &*flight.landing.borrow() {
+            Landing::Answered(copy) => copy.clone(),
+            Landing::Flying | Landing::Failed(_) | Landing::Abandoned => return,
+        };
+        let mut flights = self.flights.lock();
+        if !flights.get(&key).is_some_and(|current| Arc::ptr_eq(current, flight)) {
+            return;
+        }
+        if *keep {
+            let weight = self.charge(&copy);
+            self.kept.insert(key, Arc::new(Kept { copy, since: Instant::now(), weight }));
+        }
+        flights.remove(&key);
+    }
+
+    /// An entry costs its share of the bytes at least, which bounds the entries, too.
+    fn charge(&self, copy: &Copied<Q>) -> u32 {
+        let share = self.policy.max_bytes / self.policy.max_entries.max(1);
+        let weight = u64::try_from(Q::Reply::weight(copy)).unwrap_or(u64::MAX);
+        u32::try_from(weight.max(share)).unwrap_or(u32::MAX)
+    }
+
+    fn forget(&self, key: Key, flight: &Arc<Flight<Q>>) {
+        let mut flights = self.flights.lock();
+        if flights.get(&key).is_some_and(|current| Arc::ptr_eq(current, flight)) {
+            flights.remove(&key);
+        }
+    }
+}
+
+impl<Q: Query> Purge for Answers<Q> {
+    /// What is being written now will not be kept either: it was asked before.
+    fn purge(&self) {
+        let mut flights = self.flights.lock();
+        flights.clear();
+        self.kept.invalidate_all();
+    }
+}
+
+impl<Q: Query> Flight<Q> {
+    /// Waits for the one who asks. `None`: ask yourself.
+    pub(super) async fn landed(&self, cx: &Cx) -> Result<Landing<Q>> {
+        let mut landing = self.landing.subscribe();
+        let landed = cx.wait(landing.wait_for(|landing| !matches!(landing, Landing::Flying))).await?;
+        Ok(match landed.as_deref() {
+            Ok(Landing::Answered(copy)) => Landing::Answered(copy.clone()),
+            Ok(Landing::Failed(error)) => Landing::Failed(error.clone()),
+            Ok(Landing::Abandoned | Landing::Flying) | Err(_) => Landing::Abandoned,
+        })
+    }
+}
+
+/// The one who asks for all. Dropped before there is an answer, he leaves it to the next.
+pub(super) struct Lead<Q: Query> {
+    answers: Arc<Answers<Q>>,
+    key: Key,
+    flight: Arc<Flight<Q>>,
+}
+
+impl<Q: Query> Lead<Q> {
+    /// Shares a reply with those who wait, and with those who come before it is over; and gives it back.
+    pub(super) fn answered(self, reply: Q::Reply, tasks: &TaskTracker) -> Result<Q::Reply> {
+        let may_keep = reply.keepable() && reply.provenance().source == Source::Live;
+        let (answers, key, flight) = (Arc::clone(&self.answers), self.key, Arc::clone(&self.flight));
+        let written = Box::new(move |whole| {
+            flight.keep.get_or_init(|| whole && may_keep);
+            answers.settle(key, &flight);
+        });
+        let copy = reply.record(self.answers.policy.max_entry_bytes, tasks, written);
+        let reply = Q::Reply::replay(&copy);
+        self.flight.landing.send_replace(Landing::Answered(copy));
+        self.answers.settle(self.key, &self.flight);
+        reply.ok_or_else(|| Error::new(Kind::Internal, "a recording could not be read by whoever made it"))
+    }
+
+    /// Tells those who wait, unless it is the one who asked that had no more time.
+    pub(super) fn failed(self, error: Error) -> Error {
+        if !matches!(error.kind(), Kind::Deadline | Kind::Cancelled) {
+            self.answers.forget(self.key, &self.flight);
+            self.flight.landing.send_replace(Landing::Failed(error.clone()));
+        }
+        error
+    }
+}
+
+impl<Q: Query> Drop for Lead<Q> {
+    fn drop(&mut self) {
+        let flying = matches!(*self.flight.landing.borrow(), Landing::Flying);
+        if flying {
+            self.answers.forget(self.key, &self.flight);
+            self.flight.landing.send_replace(Landing::Abandoned);
+        }
+    }
+}
+
+#[cfg(test)]
+impl<Q: Query> Answers<Q> {
+    /// Whether nobody is being waited for.
+    pub(super) fn is_idle(&self) -> bool {
+        self.flights.lock().is_empty()
+    }
+
+    /// Lets moka evict what it has marked.
+    pub(super) fn tidy(&self) {
+        self.kept.run_pending_tasks();
+    }
+}

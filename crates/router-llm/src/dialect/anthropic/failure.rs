@@ -1,0 +1,81 @@
+//! Errors, both ways: what one inside a reply means, and how a client of this dialect is told of a failure.
+
+use bytes::Bytes;
+use router_core::{Error, Kind, chat::Meta};
+use serde_json::json;
+
+use super::{NAME, too_long};
+use crate::dialect::refusal;
+
+/// What an error under a status of success means.
+pub(super) fn in_band(json: &[u8]) -> Error {
+    refusal::failure(NAME, 200, &Meta::default(), Bytes::copy_from_slice(json))
+}
+
+/// An error as clients know it: the upstream's own words where they are in this dialect, ours otherwise.
+pub(super) fn tell(error: &Error, request_id: &str) -> (u16, Bytes) {
+    match error.words() {
+        Some(words) if words.dialect == NAME && words.status >= 400 => (words.status, words.body.clone()),
+        Some(_) | None => {
+            let (status, kind) = status_and_type(error);
+            (status, write(kind, &message(error), request_id))
+        }
+    }
+}
+
+/// The same in a stream that has begun.
+pub(super) fn tell_event(error: &Error, request_id: &str) -> Bytes {
+    let (_, body) = tell(error, request_id);
+    let one_line: Vec<u8> = body.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect();
+    [&b"event: error\ndata: "[..], &one_line, b"\n\n"].concat().into()
+}
+
+fn status_and_type(error: &Error) -> (u16, &'static str) {
+    match error.kind() {
+        Kind::Invalid | Kind::Refused => (400, "invalid_request_error"),
+        Kind::Unauthorized => (401, "authentication_error"),
+        Kind::Forbidden => (403, "permission_error"),
+        Kind::NotFound => (404, "not_found_error"),
+        // A window is the model's; a size that we refuse ourselves is the protocol's.
+        Kind::TooLong if error.upstream().is_some() => (400, "invalid_request_error"),
+        Kind::TooLong => (413, "request_too_large"),
+        Kind::Limited | Kind::Shed => (429, "rate_limit_error"),
+        Kind::Timeout | Kind::Deadline => (504, "timeout_error"),
+        // 529 has no name in HTTP; it is this protocol's word for "I have too much to do".
+        Kind::Open => (529, "overloaded_error"),
+        Kind::Unavailable | Kind::Protocol | Kind::Credential => (502, "api_error"),
+        Kind::Cancelled => (499, "api_error"),
+        Kind::Internal => (500, "api_error"),
+    }
+}
+
+/// Clients shorten a conversation when they read the words that Anthropic has for it, so these come first.
+fn message(error: &Error) -> String {
+    match error.kind() {
+        Kind::TooLong if error.upstream().is_some() => match too_long::reworded(error.message()) {
+            Some(words) => format!("{words} ({error})"),
+            None => error.to_string(),
+        },
+        Kind::Invalid
+        | Kind::Unauthorized
+        | Kind::Forbidden
+        | Kind::NotFound
+        | Kind::TooLong
+        | Kind::Limited
+        | Kind::Shed
+        | Kind::Timeout
+        | Kind::Deadline
+        | Kind::Unavailable
+        | Kind::Open
+        | Kind::Protocol
+        | Kind::Refused
+        | Kind::Credential
+        | Kind::Cancelled
+        | Kind::Internal => error.to_string(),
+    }
+}
+
+fn write(kind: &str, message: &str, request_id: &str) -> Bytes {
+    let body = json!({ "type": "error", "error": { "type": kind, "message": message }, "request_id": request_id });
+    body.to_string().into()
+}

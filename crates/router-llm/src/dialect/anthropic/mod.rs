@@ -1,0 +1,114 @@
+//! The Anthropic Messages API, as a front and as an upstream.
+
+mod abilities;
+mod blocks;
+mod effort;
+mod encode;
+mod failure;
+mod glance;
+mod parts;
+mod reply;
+mod request;
+mod signature;
+mod too_long;
+mod turns;
+mod words;
+mod writer;
+
+#[cfg(test)]
+mod reply_tests;
+#[cfg(test)]
+mod request_tests;
+
+use bytes::Bytes;
+use router_core::{
+    Error, Kind, Result,
+    chat::{Dialect, FrameDecoder, Meta, Prompt, Shape},
+};
+
+use super::{Ask, Framing, Head, Language, Mark, ReplyWriter, Told, refusal};
+use crate::scan;
+
+const NAME: &str = "anthropic";
+
+/// The Anthropic Messages API.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Anthropic;
+
+/// The one that everybody points to.
+pub static ANTHROPIC: Anthropic = Anthropic;
+
+impl Dialect for Anthropic {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn decode(&self, body: &Bytes) -> Result<Prompt> {
+        request::decode(body).map_err(|misfit| Error::new(Kind::Invalid, misfit.to_string()))
+    }
+
+    fn frames(&self, shape: Shape) -> Box<dyn FrameDecoder> {
+        match shape {
+            Shape::Whole => Box::new(reply::WholeDecoder),
+            Shape::Stream => Box::new(reply::StreamDecoder::default()),
+        }
+    }
+}
+
+impl Language for Anthropic {
+    fn head(&self, body: &Bytes) -> Result<Head> {
+        let [model, stream] = scan::envelope(body, ["model", "stream"])?;
+        let value = |at: Option<std::ops::Range<usize>>| at.and_then(|at| Some((body.get(at.clone())?, at)));
+        let Some((name, model_at)) = value(model) else {
+            return Err(Error::new(Kind::Invalid, "model: Field required"));
+        };
+        let Some(model) = scan::text(name) else {
+            return Err(Error::new(Kind::Invalid, "model: Input should be a valid string"));
+        };
+        let shape = match value(stream).map(|(stream, _)| stream) {
+            Some(b"true") => Shape::Stream,
+            Some(b"false" | b"null") | None => Shape::Whole,
+            Some(_) => return Err(Error::new(Kind::Invalid, "stream: Input should be a valid boolean")),
+        };
+        Ok(Head { model: model.into_owned(), model_at, shape, usage: true })
+    }
+
+    fn encode(&self, ask: &Ask<'_>) -> Result<Bytes> {
+        encode::encode(ask)
+    }
+
+    fn scan(&self, event: &[u8], shape: Shape) -> Mark {
+        glance::look(event, shape)
+    }
+
+    fn rename(&self, frame: &Bytes, model: &str) -> Option<Bytes> {
+        glance::rename(frame, model)
+    }
+
+    fn failure(&self, status: u16, meta: &Meta, body: Bytes) -> Error {
+        refusal::failure(NAME, status, meta, body)
+    }
+
+    fn writer(&self, told: Told, shape: Shape) -> Box<dyn ReplyWriter> {
+        match shape {
+            Shape::Whole => Box::new(writer::WholeWriter { told, events: Vec::new() }),
+            Shape::Stream => Box::new(writer::StreamWriter::new(told)),
+        }
+    }
+
+    fn error(&self, error: &Error, request_id: &str) -> (u16, Bytes) {
+        failure::tell(error, request_id)
+    }
+
+    fn error_event(&self, error: &Error, request_id: &str) -> Bytes {
+        failure::tell_event(error, request_id)
+    }
+
+    fn ping(&self) -> Bytes {
+        Bytes::from_static(b"event: ping\ndata: {\"type\":\"ping\"}\n\n")
+    }
+
+    fn framing(&self) -> Framing {
+        Framing::Sse
+    }
+}

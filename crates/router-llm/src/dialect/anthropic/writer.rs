@@ -1,0 +1,281 @@
+//! A reply as clients of this dialect read it: one message, or a stream of events.
+
+use std::borrow::Cow;
+
+use router_core::{
+    Error, Kind, Raw, Result,
+    chat::{Block, Event, Part, StopReason, Usage, fold},
+};
+use serde::Serialize;
+
+use super::{
+    signature,
+    words::{UsageOut, stop_word},
+};
+use crate::{
+    dialect::{ReplyWriter, Told},
+    scan,
+};
+
+#[derive(Serialize)]
+struct Message<'a> {
+    id: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    role: &'static str,
+    model: &'a str,
+    content: Vec<Content<'a>>,
+    stop_reason: Option<&'static str>,
+    stop_sequence: Option<&'a str>,
+    usage: UsageOut,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Content<'a> {
+    Text { text: &'a str },
+    Thinking { thinking: &'a str, signature: &'a str },
+    RedactedThinking { data: &'a str },
+    ToolUse { id: &'a str, name: &'a str, input: Cow<'a, Raw> },
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum StreamEvent<'a> {
+    MessageStart { message: Message<'a> },
+    ContentBlockStart { index: usize, content_block: Content<'a> },
+    ContentBlockDelta { index: usize, delta: Delta<'a> },
+    ContentBlockStop { index: usize },
+    MessageDelta { delta: Ending<'a>, usage: UsageOut },
+    MessageStop,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type")]
+enum Delta<'a> {
+    #[serde(rename = "text_delta")]
+    Text { text: &'a str },
+    #[serde(rename = "thinking_delta")]
+    Thinking { thinking: &'a str },
+    #[serde(rename = "signature_delta")]
+    Signature { signature: &'a str },
+    #[serde(rename = "input_json_delta")]
+    Arguments { partial_json: &'a str },
+}
+
+#[derive(Serialize)]
+struct Ending<'a> {
+    stop_reason: &'static str,
+    stop_sequence: Option<&'a str>,
+}
+
+impl StreamEvent<'_> {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::MessageStart { .. } => "message_start",
+            Self::ContentBlockStart { .. } => "content_block_start",
+            Self::ContentBlockDelta { .. } => "content_block_delta",
+            Self::ContentBlockStop { .. } => "content_block_stop",
+            Self::MessageDelta { .. } => "message_delta",
+            Self::MessageStop => "message_stop",
+        }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) -> Result<()> {
+        out.extend_from_slice(b"event: ");
+        out.extend_from_slice(self.name().as_bytes());
+        out.extend_from_slice(b"\ndata: ");
+        json(self, out)?;
+        out.extend_from_slice(b"\n\n");
+        Ok(())
+    }
+}
+
+fn json(value: &impl Serialize, out: &mut Vec<u8>) -> Result<()> {
+    serde_json::to_writer(out, value)
+        .map_err(|error| Error::new(Kind::Internal, "a reply could not be written").because(error))
+}
+
+/// Writes the message that the events amount to, at their end.
+pub(super) struct WholeWriter {
+    pub(super) told: Told,
+    pub(super) events: Vec<Event>,
+}
+
+impl ReplyWriter for WholeWriter {
+    fn write(&mut self, events: Vec<Event>, _: &mut Vec<u8>) -> Result<()> {
+        self.events.extend(events);
+        Ok(())
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<()> {
+        let mut folded = fold(std::mem::take(&mut self.events));
+        for part in &mut folded.message.parts {
+            settle(part, folded.stop)?;
+        }
+        let message = Message {
+            id: folded.id.as_deref().unwrap_or(&self.told.request_id),
+            kind: "message",
+            role: "assistant",
+            model: &self.told.model,
+            content: folded.message.parts.iter().filter_map(content).collect(),
+            stop_reason: Some(stop_word(folded.stop)),
+            stop_sequence: folded.sequence.as_deref(),
+            usage: folded.usage.into(),
+        };
+        json(&message, out)
+    }
+}
+
+/// A message holds arguments as JSON: what the answer's limit cut off is closed, anything else is the model's fault.
+fn settle(part: &mut Part, stop: StopReason) -> Result<()> {
+    let Part::ToolUse { name, input, .. } = part else { return Ok(()) };
+    if scan::is_json(input.bytes()) {
+        return Ok(());
+    }
+    let end = scan::closing(input.bytes()).filter(|_| stop == StopReason::MaxTokens).ok_or_else(|| {
+        Error::new(Kind::Protocol, format!("the model called {name} with arguments that are not JSON"))
+    })?;
+    *input = Raw::trusted(format!("{}{end}", input.as_str()));
+    Ok(())
+}
+
+fn content(part: &Part) -> Option<Content<'_>> {
+    Some(match part {
+        Part::Text(text) => Content::Text { text },
+        Part::Thinking { text, signature } => {
+            Content::Thinking { thinking: text, signature: signature.as_deref().unwrap_or(signature::UNSIGNED) }
+        }
+        Part::RedactedThinking(data) => Content::RedactedThinking { data },
+        Part::ToolUse { id, name, input } => Content::ToolUse { id, name, input: Cow::Borrowed(input) },
+        Part::Image(_) | Part::Document(_) | Part::ToolResult { .. } | Part::Other { .. } => return None,
+    })
+}
+
+/// Writes events as they happen.
+pub(super) struct StreamWriter {
+    told: Told,
+    id: Option<String>,
+    usage: Usage,
+    phase: Phase,
+    /// The block that is open, or comes next.
+    index: usize,
+    open: Open,
+    stop: Option<(StopReason, Option<String>)>,
+}
+
+/// How far the stream is.
+#[derive(Clone, Copy, PartialEq)]
+enum Phase {
+    /// Nothing has happened.
+    Silent,
+    /// The reply has begun, but the client is not told yet: the usage that belongs to the beginning may follow at once.
+    Begun,
+    /// The client has its `message_start`.
+    Told,
+}
+
+/// What the open block still needs at its end.
+#[derive(Clone, Copy, PartialEq)]
+enum Open {
+    Nothing,
+    /// A thought whose proof has not come: clients send no thought back without one.
+    Unsigned,
+}
+
+impl StreamWriter {
+    /// A writer at the beginning of a reply.
+    pub(super) fn new(told: Told) -> Self {
+        let phase = Phase::Silent;
+        Self { told, id: None, usage: Usage::default(), phase, index: 0, open: Open::Nothing, stop: None }
+    }
+
+    fn event(&mut self, event: Event, out: &mut Vec<u8>) -> Result<()> {
+        match event {
+            Event::Start { id, .. } => {
+                self.id = id;
+                self.phase = Phase::Begun;
+            }
+            Event::Usage(usage) => self.usage = usage,
+            Event::Open(block) => {
+                self.start(out)?;
+                self.open(&block, out)?;
+            }
+            Event::Text(text) => self.delta(Delta::Text { text: &text }, out)?,
+            Event::Thinking(thinking) => self.delta(Delta::Thinking { thinking: &thinking }, out)?,
+            Event::Signature(signature) => {
+                self.open = Open::Nothing;
+                self.delta(Delta::Signature { signature: &signature }, out)?;
+            }
+            Event::Arguments(partial_json) => self.delta(Delta::Arguments { partial_json: &partial_json }, out)?,
+            Event::Close => self.close(out)?,
+            Event::Stop { reason, sequence } => self.stop = Some((reason, sequence)),
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, out: &mut Vec<u8>) -> Result<()> {
+        if self.phase == Phase::Told {
+            return Ok(());
+        }
+        self.phase = Phase::Told;
+        let message = Message {
+            id: self.id.as_deref().unwrap_or(&self.told.request_id),
+            kind: "message",
+            role: "assistant",
+            model: &self.told.model,
+            content: Vec::new(),
+            stop_reason: None,
+            stop_sequence: None,
+            usage: self.usage.into(),
+        };
+        StreamEvent::MessageStart { message }.write(out)
+    }
+
+    fn open(&mut self, block: &Block, out: &mut Vec<u8>) -> Result<()> {
+        let content_block = match block {
+            Block::Text => Content::Text { text: "" },
+            Block::Thinking => Content::Thinking { thinking: "", signature: "" },
+            Block::RedactedThinking(data) => Content::RedactedThinking { data },
+            Block::ToolUse { id, name } => Content::ToolUse { id, name, input: Cow::Owned(Raw::trusted("{}")) },
+        };
+        StreamEvent::ContentBlockStart { index: self.index, content_block }.write(out)?;
+        match block {
+            Block::Thinking => self.open = Open::Unsigned,
+            Block::ToolUse { .. } => self.delta(Delta::Arguments { partial_json: "" }, out)?,
+            Block::Text | Block::RedactedThinking(_) => {}
+        }
+        Ok(())
+    }
+
+    fn delta(&self, delta: Delta<'_>, out: &mut Vec<u8>) -> Result<()> {
+        StreamEvent::ContentBlockDelta { index: self.index, delta }.write(out)
+    }
+
+    fn close(&mut self, out: &mut Vec<u8>) -> Result<()> {
+        if self.open == Open::Unsigned {
+            self.delta(Delta::Signature { signature: signature::UNSIGNED }, out)?;
+        }
+        self.open = Open::Nothing;
+        StreamEvent::ContentBlockStop { index: self.index }.write(out)?;
+        self.index += 1;
+        Ok(())
+    }
+}
+
+impl ReplyWriter for StreamWriter {
+    fn write(&mut self, events: Vec<Event>, out: &mut Vec<u8>) -> Result<()> {
+        for event in events {
+            self.event(event, out)?;
+        }
+        if self.phase == Phase::Begun { self.start(out) } else { Ok(()) }
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<()> {
+        self.start(out)?;
+        let (reason, sequence) = self.stop.take().unwrap_or((StopReason::EndTurn, None));
+        let delta = Ending { stop_reason: stop_word(reason), stop_sequence: sequence.as_deref() };
+        StreamEvent::MessageDelta { delta, usage: self.usage.into() }.write(out)?;
+        StreamEvent::MessageStop.write(out)
+    }
+}

@@ -1,0 +1,72 @@
+//! Keeps the blocks of a reply in order while it is decoded: one open at a time, closed before the next.
+
+use router_core::chat::{Block, Event};
+
+/// The open block of one reply.
+#[derive(Debug, Default)]
+pub(super) struct Blocks {
+    started: bool,
+    open: Option<Open>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Open {
+    Text,
+    Thinking,
+    Tool,
+}
+
+impl Blocks {
+    /// The reply begins, if it has not.
+    pub(super) fn start(&mut self, id: Option<&str>, model: Option<&str>, events: &mut Vec<Event>) {
+        if !self.started {
+            let told = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
+            events.push(Event::Start { id: told(id), model: told(model) });
+            self.started = true;
+        }
+    }
+
+    /// More text, in the open block if it is one of text.
+    pub(super) fn text(&mut self, text: String, events: &mut Vec<Event>) {
+        if !text.is_empty() {
+            self.turn(Open::Text, Block::Text, events);
+            events.push(Event::Text(text));
+        }
+    }
+
+    /// More of a thought, likewise.
+    pub(super) fn thinking(&mut self, text: String, events: &mut Vec<Event>) {
+        if !text.is_empty() {
+            self.turn(Open::Thinking, Block::Thinking, events);
+            events.push(Event::Thinking(text));
+        }
+    }
+
+    /// A tool call begins.
+    pub(super) fn tool(&mut self, id: String, name: String, events: &mut Vec<Event>) {
+        self.close(events);
+        self.open = Some(Open::Tool);
+        events.push(Event::Open(Block::ToolUse { id, name }));
+    }
+
+    /// The open block ends, if there is one.
+    pub(super) fn close(&mut self, events: &mut Vec<Event>) {
+        if self.open.take().is_some() {
+            events.push(Event::Close);
+        }
+    }
+
+    fn turn(&mut self, to: Open, block: Block, events: &mut Vec<Event>) {
+        if self.open != Some(to) {
+            self.close(events);
+            self.open = Some(to);
+            events.push(Event::Open(block));
+        }
+    }
+}
+
+/// The id of a tool call whose upstream gave none: the same whenever the same reply is read.
+pub(super) fn minted(reply: &str, position: usize) -> String {
+    let digest = blake3::hash(format!("{reply}/{position}").as_bytes()).to_hex();
+    format!("call_{}", digest.get(..24).unwrap_or_default())
+}

@@ -1,0 +1,159 @@
+//! The fields of a JSON object, each still in the bytes it arrived in, to be taken out one by one.
+
+use std::{borrow::Cow, fmt};
+
+use bytes::Bytes;
+use router_core::Raw;
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::{Map, Value, value::RawValue};
+
+/// The fields of an object that nobody has taken yet, in their order.
+pub(super) struct Fields<'a> {
+    body: &'a Bytes,
+    pairs: Vec<(Cow<'a, str>, &'a RawValue)>,
+}
+
+/// What does not fit, and where: the path reads like `messages.0.role`.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {reason}")]
+pub(super) struct Misfit {
+    path: String,
+    reason: String,
+}
+
+impl Misfit {
+    /// `reason`, at `path`.
+    pub(super) fn new(path: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { path: path.into(), reason: reason.into() }
+    }
+
+    /// The same, seen from further out.
+    pub(super) fn within(self, outer: impl fmt::Display) -> Self {
+        let path = if self.path.is_empty() { outer.to_string() } else { format!("{outer}.{}", self.path) };
+        Self { path, ..self }
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// The fields of a whole body.
+    pub(super) fn of_body(body: &'a Bytes) -> Result<Self, Misfit> {
+        let Pairs(pairs) = serde_json::from_slice(body).map_err(|error| Misfit::new("body", error.to_string()))?;
+        Ok(Self { body, pairs })
+    }
+
+    /// The fields of `value`, which is a part of the same body.
+    pub(super) fn of(&self, value: &'a RawValue) -> Result<Self, Misfit> {
+        let Pairs(pairs) = read(value)?;
+        Ok(Self { body: self.body, pairs })
+    }
+
+    /// Takes a field that may be missing or null.
+    pub(super) fn take<T: Deserialize<'a>>(&mut self, name: &str) -> Result<Option<T>, Misfit> {
+        match self.take_value(name) {
+            Some(value) => read(value).map(Some).map_err(|misfit| misfit.within(name)),
+            None => Ok(None),
+        }
+    }
+
+    /// Takes a field that has to be there.
+    pub(super) fn need<T: Deserialize<'a>>(&mut self, name: &str) -> Result<T, Misfit> {
+        self.take(name)?.ok_or_else(|| Misfit::new(name, "Field required"))
+    }
+
+    /// Takes a field that may be missing or null, as it stands.
+    pub(super) fn take_value(&mut self, name: &str) -> Option<&'a RawValue> {
+        let at = self.pairs.iter().rposition(|(key, _)| key == name)?;
+        let (_, value) = self.pairs.remove(at);
+        (value.get() != "null").then_some(value)
+    }
+
+    /// Takes a field that has to be there, as bytes that share the body.
+    pub(super) fn need_raw(&mut self, name: &str) -> Result<Raw, Misfit> {
+        let value = self.take_value(name).ok_or_else(|| Misfit::new(name, "Field required"))?;
+        Ok(self.raw(value))
+    }
+
+    /// The bytes of `value`, which is a part of the same body.
+    pub(super) fn raw(&self, value: &'a RawValue) -> Raw {
+        Raw::trusted(self.body.slice_ref(value.get().as_bytes()))
+    }
+
+    /// Whatever nobody took and is not null.
+    pub(super) fn rest(self) -> Result<Map<String, Value>, Misfit> {
+        let kept = self.pairs.into_iter().filter(|(_, value)| value.get() != "null");
+        kept.map(|(name, value)| Ok((name.to_string(), read(value).map_err(|misfit| misfit.within(&name))?))).collect()
+    }
+}
+
+/// Reads a value as `T`.
+pub(super) fn read<'a, T: Deserialize<'a>>(value: &'a RawValue) -> Result<T, Misfit> {
+    serde_json::from_str(value.get()).map_err(|error| {
+        let reason = error.to_string();
+        // The position would count from the value's own beginning, which tells the reader nothing.
+        Misfit::new("", reason.split(" at line ").next().unwrap_or_default())
+    })
+}
+
+struct Pairs<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Pairs<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(PairsVisitor)
+    }
+}
+
+struct PairsVisitor;
+
+impl<'de> Visitor<'de> for PairsVisitor {
+    type Value = Pairs<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<'de>, A::Error> {
+        let mut pairs = Vec::with_capacity(16);
+        while let Some(Name(name)) = map.next_key()? {
+            pairs.push((name, map.next_value()?));
+        }
+        Ok(Pairs(pairs))
+    }
+}
+
+/// A key, borrowed where no escape stands in it.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(json: &'static str) -> Bytes {
+        Bytes::from_static(json.as_bytes())
+    }
+
+    #[test]
+    fn takes_what_is_asked_for_and_keeps_the_rest_in_its_order() {
+        let body = body(r#"{"z":1,"na\u006de":"x","n":null,"raw": {"b":1, "a":12345678901234567890123} ,"a":[2]}"#);
+        let mut fields = Fields::of_body(&body).unwrap();
+        assert_eq!(fields.need::<String>("name").unwrap(), "x");
+        assert_eq!(fields.take::<u64>("n").unwrap(), None);
+        assert_eq!(fields.take::<u64>("missing").unwrap(), None);
+        assert_eq!(fields.need_raw("raw").unwrap().as_str(), r#"{"b":1, "a":12345678901234567890123}"#);
+        assert_eq!(serde_json::to_string(&fields.rest().unwrap()).unwrap(), r#"{"z":1,"a":[2]}"#);
+    }
+
+    #[test]
+    fn says_where_something_does_not_fit() {
+        let body = body(r#"{"a":{"b":"text"}}"#);
+        let mut fields = Fields::of_body(&body).unwrap();
+        let value = fields.take_value("a").unwrap();
+        let mut inner = fields.of(value).unwrap();
+        let told = |misfit: Misfit| misfit.within("a").to_string();
+        assert_eq!(told(inner.need::<u64>("c").unwrap_err()), "a.c: Field required");
+        assert_eq!(told(inner.need::<u64>("b").unwrap_err()), r#"a.b: invalid type: string "text", expected u64"#);
+    }
+}

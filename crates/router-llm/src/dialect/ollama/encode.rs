@@ -1,0 +1,255 @@
+//! A prompt, written as a request body.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use router_core::{
+    Error, Kind, Raw, Result,
+    chat::{Format, Image, Message, Part, Prompt, Role, Shape, Thinking, ThinkingMode, ToolChoice, ToolSpec},
+};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::dialect::{Ask, Quirks};
+
+/// The window that Ollama has unless it is told otherwise, in tokens; what does not fit is cut off in silence.
+const USUAL_WINDOW: usize = 4096;
+
+/// Bytes per token, on the safe side for prose and code alike.
+const BYTES_PER_TOKEN: usize = 3;
+
+/// What a picture takes of the window, in tokens.
+const PICTURE_TOKENS: usize = 1024;
+
+/// What an answer takes of it when nobody set a limit, in tokens.
+const ANSWER_TOKENS: usize = 1024;
+
+/// Options that clients of other dialects write beside the question.
+const OPTIONS: [&str; 6] = ["num_ctx", "min_p", "repeat_penalty", "presence_penalty", "frequency_penalty", "typical_p"];
+
+/// Where a client keeps its own books, which would spoil the prompt cache.
+const BOOKKEEPING: &str = "x-anthropic-billing-header:";
+
+#[derive(Serialize)]
+struct Body<'a> {
+    model: &'a str,
+    messages: Vec<Turn<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<Tool<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<FormatOf<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    think: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keep_alive: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    options: Map<String, Value>,
+    stream: bool,
+}
+
+#[derive(Default, Serialize)]
+struct Turn<'a> {
+    role: &'static str,
+    content: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thinking: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    images: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<Call<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_name: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Call<'a> {
+    function: CalledFunction<'a>,
+}
+
+#[derive(Serialize)]
+struct CalledFunction<'a> {
+    name: &'a str,
+    arguments: &'a Raw,
+}
+
+#[derive(Serialize)]
+struct Tool<'a> {
+    r#type: &'static str,
+    function: Function<'a>,
+}
+
+#[derive(Serialize)]
+struct Function<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    parameters: &'a Raw,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum FormatOf<'a> {
+    Word(&'static str),
+    Schema(&'a Raw),
+}
+
+/// Writes a question.
+pub(super) fn encode(ask: &Ask<'_>) -> Result<Bytes> {
+    let prompt = ask.prompt;
+    let messages = messages(prompt)?;
+    if messages.is_empty() {
+        return Err(Error::new(Kind::Invalid, "messages: none of them says anything").hint("send a message with text"));
+    }
+    let body = Body {
+        model: ask.model,
+        options: options(prompt, need(&messages, prompt)),
+        messages,
+        tools: tools(prompt),
+        format: prompt.format.as_ref().map(|format| match format {
+            Format::JsonObject => FormatOf::Word("json"),
+            Format::JsonSchema { schema, .. } => FormatOf::Schema(schema),
+        }),
+        think: prompt.thinking.as_ref().and_then(|thinking| think(thinking, ask.quirks)),
+        keep_alive: prompt.extra.get("keep_alive"),
+        stream: ask.shape == Shape::Stream,
+    };
+    match serde_json::to_vec(&body) {
+        Ok(json) => Ok(json.into()),
+        Err(error) => Err(Error::new(Kind::Invalid, "a schema or the arguments of a call are not JSON").because(error)),
+    }
+}
+
+fn tools(prompt: &Prompt) -> Vec<Tool<'_>> {
+    if prompt.tool_choice == Some(ToolChoice::None) {
+        return Vec::new();
+    }
+    prompt.tools.iter().map(tool).collect()
+}
+
+fn tool(tool: &ToolSpec) -> Tool<'_> {
+    let ToolSpec { name, description, schema, .. } = tool;
+    Tool { r#type: "function", function: Function { name, description: description.as_deref(), parameters: schema } }
+}
+
+/// What is set, and a window that the question fits, where that is more than the usual one: a power of two, because
+/// every other window makes Ollama load the model anew.
+fn options(prompt: &Prompt, need: usize) -> Map<String, Value> {
+    let mut options = match prompt.extra.get("options") {
+        Some(Value::Object(options)) => options.clone(),
+        _ => Map::new(),
+    };
+    let beside = OPTIONS.iter().filter_map(|name| Some((*name, prompt.extra.get(*name)?.clone())));
+    let set = [
+        ("num_predict", prompt.max_tokens.map(Value::from)),
+        ("temperature", prompt.temperature.map(Value::from)),
+        ("top_p", prompt.top_p.map(Value::from)),
+        ("top_k", prompt.top_k.map(Value::from)),
+        ("seed", prompt.seed.map(Value::from)),
+        ("stop", (!prompt.stop.is_empty()).then(|| json!(prompt.stop))),
+    ];
+    let set = set.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    options.extend(beside.chain(set).map(|(name, value)| (name.to_owned(), value)));
+    if need > USUAL_WINDOW && !options.contains_key("num_ctx") {
+        options.insert("num_ctx".into(), need.next_power_of_two().into());
+    }
+    options
+}
+
+/// How many tokens question and answer take, on the safe side.
+fn need(messages: &[Turn<'_>], prompt: &Prompt) -> usize {
+    let said = |turn: &Turn<'_>| {
+        let calls: usize = turn.tool_calls.iter().map(|call| call.function.arguments.bytes().len()).sum();
+        turn.content.len() + calls + turn.thinking.map_or(0, str::len) + 16
+    };
+    let offered = |tool: &ToolSpec| {
+        tool.schema.bytes().len() + tool.name.len() + tool.description.as_deref().map_or(0, str::len) + 32
+    };
+    let bytes = messages.iter().map(said).sum::<usize>() + prompt.tools.iter().map(offered).sum::<usize>();
+    let pictures: usize = messages.iter().map(|turn| turn.images.len()).sum();
+    let answer = prompt.max_tokens.map_or(ANSWER_TOKENS, |most| usize::try_from(most).unwrap_or(ANSWER_TOKENS));
+    bytes / BYTES_PER_TOKEN + pictures * PICTURE_TOKENS + answer.min(ANSWER_TOKENS * 16)
+}
+
+fn messages(prompt: &Prompt) -> Result<Vec<Turn<'_>>> {
+    let mut turns = Vec::with_capacity(prompt.messages.len());
+    let mut called = HashMap::new();
+    for message in &prompt.messages {
+        match message.role {
+            Role::System => turns.extend(said("system", &message.parts)?),
+            Role::User => user(message, &called, &mut turns)?,
+            Role::Assistant => {
+                for part in &message.parts {
+                    if let Part::ToolUse { id, name, .. } = part {
+                        called.insert(id.as_str(), name.as_str());
+                    }
+                }
+                turns.extend(said("assistant", &message.parts)?);
+            }
+        }
+    }
+    Ok(turns)
+}
+
+fn user<'a>(message: &'a Message, called: &HashMap<&str, &'a str>, turns: &mut Vec<Turn<'a>>) -> Result<()> {
+    for part in &message.parts {
+        if let Part::ToolResult { id, parts, is_error } = part {
+            let mut turn = said("tool", parts)?.unwrap_or(Turn { role: "tool", ..Turn::default() });
+            if *is_error {
+                turn.content.insert_str(0, "The tool failed:\n\n");
+            }
+            turns.push(Turn { tool_name: called.get(id.as_str()).copied(), ..turn });
+        }
+    }
+    turns.extend(said("user", &message.parts)?);
+    Ok(())
+}
+
+/// What the parts say; `None` when that is nothing.
+fn said<'a>(role: &'static str, parts: &'a [Part]) -> Result<Option<Turn<'a>>> {
+    let mut turn = Turn { role, ..Turn::default() };
+    for part in parts {
+        match part {
+            Part::Text(text) if text.starts_with(BOOKKEEPING) => {}
+            Part::Text(text) => turn.say(text),
+            Part::Image(Image::Inline { data, .. }) => turn.images.push(data),
+            Part::Image(Image::Url(_)) => {
+                return Err(Error::new(Kind::Invalid, "Ollama cannot fetch a picture by its address")
+                    .hint("send the picture as base64"));
+            }
+            Part::Document(document) if document.media_type.starts_with("text/") => turn.say(&document.data),
+            Part::Document(document) => {
+                let message = format!("a document of type {} cannot be given to Ollama", document.media_type);
+                return Err(Error::new(Kind::Invalid, message).hint("send its text"));
+            }
+            Part::Thinking { text, .. } if !text.is_empty() => turn.thinking = Some(text),
+            Part::ToolUse { name, input, .. } => {
+                turn.tool_calls.push(Call { function: CalledFunction { name, arguments: input } });
+            }
+            Part::Thinking { .. } | Part::RedactedThinking(_) | Part::ToolResult { .. } | Part::Other { .. } => {}
+        }
+    }
+    let silent = turn.content.is_empty() && turn.images.is_empty() && turn.tool_calls.is_empty();
+    Ok((!silent).then_some(turn))
+}
+
+impl Turn<'_> {
+    fn say(&mut self, text: &str) {
+        if !self.content.is_empty() && !text.is_empty() {
+            self.content.push_str("\n\n");
+        }
+        self.content.push_str(text);
+    }
+}
+
+/// `think`: a level, or whether at all; `None` leaves it to the model, because those that cannot refuse to be told.
+fn think(thinking: &Thinking, quirks: &Quirks) -> Option<Value> {
+    match (thinking.mode, thinking.effort.as_deref()) {
+        (Some(ThinkingMode::Off), _) | (_, Some("none")) => Some(false.into()),
+        _ if quirks.no_effort => None,
+        (Some(ThinkingMode::Adaptive), _) | (None, None) => None,
+        (_, Some("minimal" | "low")) => Some("low".into()),
+        (_, Some("medium")) => Some("medium".into()),
+        (_, Some(_)) => Some("high".into()),
+        (Some(ThinkingMode::On), None) => Some(true.into()),
+    }
+}

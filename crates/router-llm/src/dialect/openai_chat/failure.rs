@@ -1,0 +1,48 @@
+//! How a client of this dialect is told of a failure.
+
+use bytes::Bytes;
+use router_core::{Error, Kind};
+use serde_json::json;
+
+use super::NAME;
+
+/// An error as clients know it: the upstream's own words where they are in this dialect, ours otherwise.
+pub(super) fn tell(error: &Error) -> (u16, Bytes) {
+    match error.words() {
+        Some(words) if words.dialect == NAME && words.status >= 400 => (words.status, words.body.clone()),
+        Some(_) | None => {
+            let (status, kind, code) = status_type_and_code(error);
+            let body = json!({ "error": { "message": error.to_string(), "type": kind, "param": null, "code": code } });
+            (status, body.to_string().into())
+        }
+    }
+}
+
+/// The same in a stream that has begun.
+pub(super) fn tell_event(error: &Error) -> Bytes {
+    let (_, body) = tell(error);
+    let one_line: Vec<u8> = body.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect();
+    [&b"data: "[..], &one_line, b"\n\n"].concat().into()
+}
+
+fn status_type_and_code(error: &Error) -> (u16, &'static str, Option<&'static str>) {
+    const REQUEST: &str = "invalid_request_error";
+    const SERVER: &str = "server_error";
+    match error.kind() {
+        Kind::Invalid => (400, REQUEST, None),
+        Kind::Refused => (400, REQUEST, Some("upstream_refused")),
+        Kind::Unauthorized => (401, REQUEST, Some("invalid_api_key")),
+        Kind::Forbidden => (403, "permission_error", Some("forbidden")),
+        Kind::NotFound => (404, REQUEST, Some("model_not_found")),
+        // A window is the model's; a size that we refuse ourselves is the protocol's.
+        Kind::TooLong if error.upstream().is_some() => (400, REQUEST, Some("context_length_exceeded")),
+        Kind::TooLong => (413, REQUEST, Some("request_too_large")),
+        Kind::Limited | Kind::Shed => (429, "rate_limit_error", Some("rate_limit_exceeded")),
+        Kind::Timeout | Kind::Deadline => (504, SERVER, Some("timeout")),
+        Kind::Open | Kind::Unavailable => (503, SERVER, Some("upstream_unavailable")),
+        Kind::Protocol => (502, SERVER, Some("upstream_protocol")),
+        Kind::Credential => (502, SERVER, Some("upstream_credential")),
+        Kind::Cancelled => (499, SERVER, Some("cancelled")),
+        Kind::Internal => (500, SERVER, Some("internal")),
+    }
+}

@@ -1,0 +1,111 @@
+//! OpenAI's chat completions, as a front and as an upstream: the dialect that most servers speak.
+
+mod calls;
+mod effort;
+mod encode;
+mod failure;
+mod glance;
+mod names;
+mod reply;
+mod request;
+mod schema;
+mod turns;
+mod words;
+mod writer;
+
+#[cfg(test)]
+mod reply_tests;
+#[cfg(test)]
+mod request_tests;
+
+use bytes::Bytes;
+use router_core::{
+    Error, Kind, Result,
+    chat::{Dialect, FrameDecoder, Meta, Prompt, Shape},
+};
+
+use super::{Ask, Framing, Head, Language, Mark, ReplyWriter, Told, refusal};
+use crate::scan;
+
+const NAME: &str = "openai";
+
+/// OpenAI's chat completions.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OpenAiChat;
+
+/// The one that everybody points to.
+pub static OPENAI_CHAT: OpenAiChat = OpenAiChat;
+
+impl Dialect for OpenAiChat {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn decode(&self, body: &Bytes) -> Result<Prompt> {
+        request::decode(body).map_err(|misfit| Error::new(Kind::Invalid, misfit.to_string()))
+    }
+
+    fn frames(&self, shape: Shape) -> Box<dyn FrameDecoder> {
+        Box::new(reply::Decoder::new(shape))
+    }
+}
+
+impl Language for OpenAiChat {
+    fn head(&self, body: &Bytes) -> Result<Head> {
+        let [model_at, stream, options] = scan::envelope(body, ["model", "stream", "stream_options"])?;
+        let value = |at: &Option<std::ops::Range<usize>>| at.clone().and_then(|at| body.get(at));
+        let Some((model, model_at)) = value(&model_at).and_then(scan::text).zip(model_at) else {
+            return Err(Error::new(Kind::Invalid, "model: a string is required").hint("name the model to ask"));
+        };
+        let shape = match value(&stream) {
+            Some(b"true") => Shape::Stream,
+            Some(b"false" | b"null") | None => Shape::Whole,
+            Some(_) => return Err(Error::new(Kind::Invalid, "stream: must be true or false")),
+        };
+        let usage = value(&options).and_then(|options| scan::find(options, "/include_usage")) == Some(b"true");
+        Ok(Head { model: model.into_owned(), model_at, shape, usage })
+    }
+
+    fn encode(&self, ask: &Ask<'_>) -> Result<Bytes> {
+        encode::encode(ask)
+    }
+
+    fn respelled(&self, prompt: &Prompt) -> Vec<(String, String)> {
+        names::respelled(prompt)
+    }
+
+    fn scan(&self, event: &[u8], shape: Shape) -> Mark {
+        glance::look(event, shape)
+    }
+
+    fn rename(&self, frame: &Bytes, model: &str) -> Option<Bytes> {
+        glance::rename(frame, model)
+    }
+
+    fn failure(&self, status: u16, meta: &Meta, body: Bytes) -> Error {
+        refusal::failure(NAME, status, meta, body)
+    }
+
+    fn writer(&self, told: Told, shape: Shape) -> Box<dyn ReplyWriter> {
+        match shape {
+            Shape::Whole => Box::new(writer::WholeWriter::new(told)),
+            Shape::Stream => Box::new(writer::StreamWriter::new(told)),
+        }
+    }
+
+    fn error(&self, error: &Error, _: &str) -> (u16, Bytes) {
+        failure::tell(error)
+    }
+
+    fn error_event(&self, error: &Error, _: &str) -> Bytes {
+        failure::tell_event(error)
+    }
+
+    fn ping(&self) -> Bytes {
+        Bytes::from_static(b": ping\n\n")
+    }
+
+    fn framing(&self) -> Framing {
+        Framing::Sse
+    }
+}

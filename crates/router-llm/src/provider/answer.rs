@@ -1,0 +1,118 @@
+//! Reads what a provider answers: a refusal, one whole message, or the beginning of a stream.
+
+use std::time::Duration;
+
+use futures_util::stream;
+use http::{HeaderMap, Response, StatusCode, header, response::Parts};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use router_core::{
+    Error, Kind, Outcome, Result,
+    chat::{ChatReply, Frame, Meta, Shape},
+};
+use tokio::time::timeout;
+
+use super::events;
+use crate::{
+    dialect::{Framing, Language},
+    scan,
+};
+
+/// The longest whole message.
+const MAX_MESSAGE_MIB: usize = 64;
+
+/// The longest refusal that is read.
+const MAX_REFUSAL_BYTES: usize = 1 << 20;
+
+/// How long the words of a refusal are waited for; without them its status has to do.
+const REFUSAL_TIME: Duration = Duration::from_secs(5);
+
+/// What of a response's head is worth handing on, or tells when to come back.
+const KEPT: [&str; 6] =
+    ["request-id", "x-request-id", "retry-after", "retry-after-ms", "x-should-retry", "apim-request-id"];
+
+/// The same, by what the name begins with.
+const KEPT_PREFIXES: [&str; 4] = ["anthropic-", "openai-", "x-ratelimit-", "ratelimit-"];
+
+/// Reads a response up to its first content.
+pub(super) async fn read(
+    language: &'static dyn Language,
+    asked: Shape,
+    response: Response<Incoming>,
+) -> Result<ChatReply> {
+    let (head, body) = response.into_parts();
+    let meta = worth_keeping(&head.headers);
+    if !head.status.is_success() {
+        return Err(refusal(language, &head, &meta, body).await);
+    }
+    match form(&head, asked, language.framing())? {
+        Shape::Whole => whole(language, meta, body).await,
+        Shape::Stream => events::read(language, meta, body).await,
+    }
+}
+
+async fn refusal(language: &'static dyn Language, head: &Parts, meta: &Meta, body: Incoming) -> Error {
+    if head.status.is_redirection() {
+        let place = head.headers.get(header::LOCATION).and_then(|place| place.to_str().ok()).unwrap_or("nowhere");
+        return Error::new(Kind::Refused, format!("answered {} and pointed to {place}", head.status.as_u16()))
+            .hint("set `base_url` to the address where it answers itself");
+    }
+    let words = timeout(REFUSAL_TIME, Limited::new(body, MAX_REFUSAL_BYTES).collect()).await;
+    let words = words.ok().and_then(Result::ok).map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    language.failure(head.status.as_u16(), meta, words)
+}
+
+async fn whole(language: &'static dyn Language, meta: Meta, body: Incoming) -> Result<ChatReply> {
+    let body = Limited::new(body, MAX_MESSAGE_MIB << 20).collect().await.map_err(|error| {
+        let message = if error.is::<LengthLimitError>() {
+            format!("the answer is longer than {MAX_MESSAGE_MIB} MiB")
+        } else {
+            "the answer was cut before its end".to_owned()
+        };
+        Error::new(Kind::Protocol, message).because(error)
+    })?;
+    let body = body.to_bytes();
+    if body.trim_ascii().is_empty() {
+        return Err(Error::new(Kind::Protocol, "the answer was empty"));
+    }
+    if !scan::is_json(&body) {
+        return Err(Error::new(Kind::Protocol, "the answer is not JSON"));
+    }
+    let mark = language.scan(&body, Shape::Whole);
+    if mark.error {
+        return Err(language.failure(StatusCode::OK.as_u16(), &meta, body));
+    }
+    if !mark.content && !mark.last {
+        return Err(Error::new(Kind::Protocol, format!("the answer is no reply of {}", language.name())));
+    }
+    let frame = Frame::Wire { bytes: body, usage: mark.usage.map(Box::new) };
+    Ok(ChatReply::wire(language, Shape::Whole, meta, stream::iter([Ok(frame)])))
+}
+
+/// Whether one message comes or a stream. Some servers answer with one message whatever was asked.
+fn form(head: &Parts, asked: Shape, framing: Framing) -> Result<Shape> {
+    let written = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media = written.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match (asked, media.as_str(), framing) {
+        (shape, "", _) => Ok(shape),
+        (Shape::Stream, "text/event-stream", Framing::Sse)
+        | (Shape::Stream, "application/x-ndjson" | "application/json", Framing::Ndjson) => Ok(Shape::Stream),
+        (Shape::Stream, "application/json", Framing::Sse)
+        | (Shape::Whole, "application/json" | "application/x-ndjson", _) => Ok(Shape::Whole),
+        _ => {
+            let expected = if asked == Shape::Whole { "one message" } else { "a stream of events" };
+            let message = format!("answered {} with {media} where {expected} was asked for", head.status.as_u16());
+            Err(Error::new(Kind::Protocol, message)
+                .outcome_is(Outcome::Failed)
+                .hint("check that `base_url` leads to the interface itself, and not to a page about it"))
+        }
+    }
+}
+
+fn worth_keeping(headers: &HeaderMap) -> Meta {
+    let kept = headers.iter().filter(|(name, _)| {
+        let name = name.as_str();
+        KEPT.contains(&name) || KEPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    });
+    kept.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect()
+}

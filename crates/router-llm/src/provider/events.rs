@@ -1,0 +1,200 @@
+//! Reads a provider's stream: whole events in the chunks they came in, looked at but not decoded.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt, stream};
+use http::StatusCode;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use router_core::{
+    Error, Kind, Result,
+    chat::{ChatReply, Frame, Meta, Shape, Usage},
+};
+use tokio::time::timeout;
+
+use crate::{
+    dialect::{Framing, Language, Mark},
+    scan, sse,
+    sse::Splitter,
+};
+
+/// What may come before the first content.
+const MAX_HEAD_BYTES: usize = 1 << 20;
+
+/// How long a stream that has told its end may stay open before it is taken as ended.
+const LEAVE: Duration = Duration::from_secs(2);
+
+/// Reads up to the first content and returns with it; an error that comes before is the call's own.
+pub(super) async fn read(language: &'static dyn Language, meta: Meta, body: Incoming) -> Result<ChatReply> {
+    let mut events = Events {
+        language,
+        meta: meta.clone(),
+        body,
+        splitter: Splitter::new(language.framing()),
+        ready: Vec::with_capacity(2),
+        broken: None,
+        usage: Usage::default(),
+        last: false,
+    };
+    let first = events.first().await?;
+    let rest = stream::unfold(events, |mut events| async move {
+        let frame = events.next().await?;
+        Some((frame, events))
+    });
+    Ok(ChatReply::wire(language, Shape::Stream, meta, stream::iter([Ok(first)]).chain(rest)))
+}
+
+/// A stream that is being read.
+struct Events {
+    language: &'static dyn Language,
+    meta: Meta,
+    body: Incoming,
+    splitter: Splitter,
+    /// Whole events that have come and are not handed out.
+    ready: Vec<Bytes>,
+    /// What is said once everything before it has been handed out.
+    broken: Option<Error>,
+    usage: Usage,
+    /// The end has been told: a close is a clean one.
+    last: bool,
+}
+
+impl Events {
+    /// The first frame: all that came before the first content, but for what only kept the stream alive, and that.
+    async fn first(&mut self) -> Result<Frame> {
+        let mut head = BytesMut::new();
+        while let Some(frame) = self.frame().await? {
+            let mut at = 0;
+            for event in sse::events(&frame, self.language.framing()) {
+                let mark = self.look(event);
+                if mark.error {
+                    return Err(self.failure(event));
+                }
+                if mark.content || mark.last {
+                    return self.inspected(frame.slice(at..)).map(|frame| after(head, frame));
+                }
+                if !mark.idle {
+                    head.extend_from_slice(event);
+                }
+                at += event.len();
+            }
+            if head.len() > MAX_HEAD_BYTES {
+                let message = format!("{MAX_HEAD_BYTES} bytes of the stream held no content");
+                return Err(Error::new(Kind::Protocol, message));
+            }
+        }
+        Err(Error::new(Kind::Protocol, "the stream ended before its first content"))
+    }
+
+    /// The next frame; `None` after a clean end.
+    async fn next(&mut self) -> Option<Result<Frame>> {
+        let next = if self.last { timeout(LEAVE, self.frame()).await.unwrap_or(Ok(None)) } else { self.frame().await };
+        match next {
+            Ok(Some(frame)) => Some(self.inspected(frame)),
+            Ok(None) | Err(_) if self.last => None,
+            Ok(None) => Some(Err(cut())),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// The next whole events as they came.
+    async fn frame(&mut self) -> Result<Option<Bytes>> {
+        loop {
+            if !self.ready.is_empty() {
+                return Ok(Some(self.ready.remove(0)));
+            }
+            if let Some(error) = self.broken.take() {
+                return Err(error);
+            }
+            match self.body.frame().await {
+                Some(Ok(part)) => {
+                    let chunk = part.into_data().unwrap_or_default();
+                    self.broken = self.splitter.push(chunk, &mut self.ready).err();
+                }
+                Some(Err(error)) => return Err(cut().because(error)),
+                None => return Ok(self.splitter.finish().filter(|rest| self.is_whole(rest))),
+            }
+        }
+    }
+
+    /// Whether an event that nothing closed was cut, or lacks nothing but the blank line after it.
+    fn is_whole(&self, rest: &Bytes) -> bool {
+        let mark = self.language.scan(rest, Shape::Stream);
+        let payload = payload(rest, self.language.framing());
+        (mark.last || mark.usage.is_some() || mark.error) && (scan::is_json(&payload) || !payload.starts_with(b"{"))
+    }
+
+    /// A frame of whole events, looked through; what follows an error in it is not handed out.
+    fn inspected(&mut self, frame: Bytes) -> Result<Frame> {
+        let (mut at, mut told) = (0, false);
+        for event in sse::events(&frame, self.language.framing()) {
+            let mark = self.look(event);
+            if mark.error {
+                let error = self.failure(event);
+                if at == 0 {
+                    return Err(error);
+                }
+                self.ready.clear();
+                self.broken = Some(error);
+                return Ok(wire(frame.slice(..at), told.then_some(self.usage)));
+            }
+            told |= mark.usage.is_some();
+            at += event.len();
+        }
+        Ok(wire(frame, told.then_some(self.usage)))
+    }
+
+    /// What an event that tells an error means.
+    fn failure(&self, event: &[u8]) -> Error {
+        self.language.failure(StatusCode::OK.as_u16(), &self.meta, payload(event, self.language.framing()))
+    }
+
+    fn look(&mut self, event: &[u8]) -> Mark {
+        let mark = self.language.scan(event, Shape::Stream);
+        self.last |= mark.last;
+        if let Some(usage) = mark.usage {
+            self.usage = joined(self.usage, usage);
+        }
+        mark
+    }
+}
+
+fn cut() -> Error {
+    Error::new(Kind::Protocol, "the stream was cut before its end")
+}
+
+fn wire(bytes: Bytes, usage: Option<Usage>) -> Frame {
+    Frame::Wire { bytes, usage: usage.map(Box::new) }
+}
+
+/// `frame`, with `head` before it.
+fn after(mut head: BytesMut, frame: Frame) -> Frame {
+    match frame {
+        Frame::Wire { bytes, usage } if !head.is_empty() => {
+            head.extend_from_slice(&bytes);
+            Frame::Wire { bytes: head.freeze(), usage }
+        }
+        Frame::Wire { .. } | Frame::Events(_) => frame,
+    }
+}
+
+/// What is known of the usage: later numbers replace earlier ones, but what is told once stays told.
+fn joined(old: Usage, new: Usage) -> Usage {
+    let later = |old: u64, new: u64| if new == 0 { old } else { new };
+    Usage {
+        input: later(old.input, new.input),
+        output: later(old.output, new.output),
+        cache_read: later(old.cache_read, new.cache_read),
+        cache_write: later(old.cache_write, new.cache_write),
+        thinking: later(old.thinking, new.thinking),
+    }
+}
+
+/// What an event says, without the framing around it.
+fn payload(event: &[u8], framing: Framing) -> Bytes {
+    match framing {
+        Framing::Sse => sse::read(event).map(|said| Bytes::copy_from_slice(&said.data)).unwrap_or_default(),
+        Framing::Ndjson => Bytes::copy_from_slice(event.trim_ascii()),
+    }
+}

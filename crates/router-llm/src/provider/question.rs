@@ -1,0 +1,107 @@
+//! Writes a question for a provider: the bytes it arrived in where they will do, newly encoded otherwise.
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
+use router_core::{
+    Error, Kind, Reply, Result,
+    chat::{Block, Chat, ChatReply, Event, Meta, Shape, Wire},
+};
+
+use super::{Api, Provider};
+use crate::{
+    client::Pieces,
+    dialect::{Ask, Framing},
+};
+
+/// The version of Anthropic's interface that a question of our own making is written in.
+const ANTHROPIC_VERSION: (&str, &str) = ("anthropic-version", "2023-06-01");
+
+/// Who asks, where the client did not say who he is.
+const USER_AGENT: (&str, &str) = ("user-agent", concat!("mcp-router/", env!("CARGO_PKG_VERSION")));
+
+/// What of a client's metadata goes on to a provider of his dialect. Credentials never do: they are for us.
+const FORWARDED: [&str; 5] = ["anthropic-version", "anthropic-beta", "openai-beta", "user-agent", "x-app"];
+
+/// The same, by what the name begins with.
+const FORWARDED_PREFIX: &str = "x-stainless-";
+
+/// A question, ready to be sent.
+pub(super) struct Question {
+    pub(super) request: Request<Pieces>,
+    /// The tools whose names are spelled otherwise there: as they are sent, and as the client has them.
+    pub(super) respelled: Vec<(String, String)>,
+}
+
+/// Writes `chat` for `provider`.
+pub(super) fn write(provider: &Provider, chat: &Chat) -> Result<Question> {
+    let spoken = chat.wire().filter(|wire| wire.dialect.name() == provider.language.name());
+    let (body, respelled) = match spoken {
+        Some(wire) => (splice(wire, &chat.model)?, Vec::new()),
+        None => encode(provider, chat)?,
+    };
+    let mut request = Request::post(provider.endpoint.address(&chat.model)?).body(body).map_err(|error| {
+        Error::new(Kind::Internal, "the question for the provider could not be put into words").because(error)
+    })?;
+    *request.headers_mut() = headers(provider, spoken.map(|wire| &wire.meta), chat.shape);
+    Ok(Question { request, respelled })
+}
+
+/// The body as it came, but for the model's name; nothing is copied.
+fn splice(wire: &Wire, model: &str) -> Result<Pieces> {
+    let (body, at) = (&wire.body, &wire.model);
+    let name = Bytes::from(serde_json::Value::from(model).to_string());
+    match body.get(at.clone()) {
+        Some(written) if *written == name => Ok(Pieces::from(body.clone())),
+        Some(_) => Ok(Pieces::from([body.slice(..at.start), name, body.slice(at.end..)])),
+        None => Err(Error::new(Kind::Internal, "the model's name stands outside of its question")),
+    }
+}
+
+fn encode(provider: &Provider, chat: &Chat) -> Result<(Pieces, Vec<(String, String)>)> {
+    let prompt = chat.prompt()?;
+    let quirks = provider.preset.quirks_of(&chat.model);
+    let ask = Ask { prompt: &prompt, model: &chat.model, shape: chat.shape, quirks: &quirks };
+    Ok((Pieces::from(provider.language.encode(&ask)?), provider.language.respelled(&prompt)))
+}
+
+fn headers(provider: &Provider, meta: Option<&Meta>, shape: Shape) -> HeaderMap {
+    let mut headers = provider.headers.clone();
+    let said = meta.into_iter().flat_map(Meta::iter).filter(|(name, _)| is_forwarded(name));
+    let version = (provider.preset.api == Api::Anthropic).then_some(ANTHROPIC_VERSION);
+    for (name, value) in said.chain(version).chain([USER_AGENT]) {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.entry(name).or_insert(value);
+        }
+    }
+    let accept = match (shape, provider.language.framing()) {
+        (Shape::Stream, Framing::Sse) => "text/event-stream",
+        (Shape::Stream, Framing::Ndjson) => "application/x-ndjson",
+        (Shape::Whole, _) => "application/json",
+    };
+    headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static(accept));
+    headers
+}
+
+fn is_forwarded(name: &str) -> bool {
+    FORWARDED.contains(&name) || name.starts_with(FORWARDED_PREFIX)
+}
+
+/// Gives the tools that a reply calls the names back that the client has for them.
+pub(super) fn respelled(reply: ChatReply, names: Vec<(String, String)>) -> ChatReply {
+    if names.is_empty() {
+        return reply;
+    }
+    let (shape, meta, provenance) = (reply.shape, reply.meta.clone(), reply.provenance().clone());
+    let events = reply.into_events().map(move |event| event.map(|event| with_name_of_client(event, &names)));
+    let mut reply = ChatReply::events(shape, events);
+    reply.meta = meta;
+    *reply.provenance_mut() = provenance;
+    reply
+}
+
+fn with_name_of_client(event: Event, names: &[(String, String)]) -> Event {
+    let Event::Open(Block::ToolUse { id, name }) = event else { return event };
+    let client = names.iter().find(|(sent, _)| *sent == name).map(|(_, client)| client.clone());
+    Event::Open(Block::ToolUse { id, name: client.unwrap_or(name) })
+}

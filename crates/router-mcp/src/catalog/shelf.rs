@@ -1,0 +1,208 @@
+//! One server's place in the catalog: the lists that are known of it, kept fresh, and kept when it is away.
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwapOption;
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
+use parking_lot::Mutex;
+use router_core::{
+    Caller, Cx, Error, Kind, Raw, Reply, Result, Scope, Source, Upstream,
+    tool::{Answer, Lookup},
+};
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+
+use super::{
+    FETCH_TIME, FIRST_WAIT, KNOWN_WAIT, Offer,
+    listing::{Item, List, Listing},
+    uri,
+};
+use crate::{
+    client::ServerState,
+    fields,
+    rpc::{RpcError, code},
+};
+
+/// How many pages of one list are fetched.
+const MAX_PAGES: usize = 100;
+
+/// A refresh that several may wait for.
+type Flight = Shared<BoxFuture<'static, Result<Arc<Listing>>>>;
+
+pub(super) struct Shelf {
+    pub(super) offer: Offer,
+    slots: [Slot; 4],
+    /// What it last said that it can do: while it is away, that still counts.
+    said: Mutex<Option<Raw>>,
+    tasks: TaskTracker,
+}
+
+/// What is known of one list, and the refresh that is under way.
+#[derive(Default)]
+struct Slot {
+    known: ArcSwapOption<Listing>,
+    flight: Mutex<Option<Flight>>,
+}
+
+/// What is known of one name.
+pub(super) enum Known {
+    /// The server has it.
+    Item(Item),
+    /// The server has no such thing.
+    Absent,
+    /// The server could not be asked what it has.
+    Nothing,
+}
+
+impl Shelf {
+    pub(super) fn new(offer: Offer, tasks: TaskTracker) -> Self {
+        Self { offer, slots: Default::default(), said: Mutex::default(), tasks }
+    }
+
+    fn slot(&self, list: List) -> &Slot {
+        let [tools, resources, templates, prompts] = &self.slots;
+        match list {
+            List::Tools => tools,
+            List::Resources => resources,
+            List::Templates => templates,
+            List::Prompts => prompts,
+        }
+    }
+
+    /// Whether the server says so, or has not said anything yet.
+    pub(super) fn may_have(&self, capability: &str) -> bool {
+        let mut said = self.said.lock();
+        if let Some(now) = self.offer.view.capabilities() {
+            *said = Some(now);
+        }
+        said.as_ref().is_none_or(|said| fields::get(said, capability).is_some())
+    }
+
+    /// The last list that the server gave.
+    pub(super) fn known(&self, list: List) -> Option<Arc<Listing>> {
+        self.slot(list).known.load_full()
+    }
+
+    fn revision(&self, list: List) -> u64 {
+        let revision = *self.offer.view.revisions().borrow();
+        match list {
+            List::Tools => revision.tools,
+            List::Resources | List::Templates => revision.resources,
+            List::Prompts => revision.prompts,
+        }
+    }
+
+    /// The list as it is now, or the last known when the server is away or slow.
+    pub(super) async fn current(self: &Arc<Self>, list: List) -> Result<Arc<Listing>> {
+        if !self.may_have(list.capability()) {
+            return Ok(Arc::new(Listing::new(list, 0)));
+        }
+        let known = self.known(list);
+        let revision = self.revision(list);
+        if let Some(known) = known.as_ref().filter(|known| known.is_fresh(revision)) {
+            return Ok(Arc::clone(known));
+        }
+        let wait = match (&known, self.offer.view.state()) {
+            (None, _) => FIRST_WAIT,
+            (Some(_), ServerState::Ready) => KNOWN_WAIT,
+            (Some(_), ServerState::Starting | ServerState::BackingOff | ServerState::Failed | ServerState::Stopped) => {
+                Duration::ZERO
+            }
+        };
+        match timeout(wait, self.since(list, revision)).await {
+            Ok(Ok(listing)) => Ok(listing),
+            Ok(Err(error)) => known.ok_or(error),
+            Err(_) => known.ok_or_else(|| Error::new(Kind::Timeout, "no list within 10 s").at(&self.offer.name)),
+        }
+    }
+
+    /// A list that was asked for after `revision`: a refresh under way may have begun before it.
+    async fn since(self: &Arc<Self>, list: List, revision: u64) -> Result<Arc<Listing>> {
+        let listing = self.refresh(list).await?;
+        if listing.revision >= revision {
+            return Ok(listing);
+        }
+        self.refresh(list).await
+    }
+
+    fn refresh(self: &Arc<Self>, list: List) -> Flight {
+        let mut flight = self.slot(list).flight.lock();
+        if let Some(flying) = flight.as_ref().filter(|flight| flight.peek().is_none()) {
+            return flying.clone();
+        }
+        let server = Arc::clone(self);
+        let task = self.tasks.spawn(async move { server.fetch(list).await });
+        let landed = async move {
+            task.await.unwrap_or_else(|error| Err(Error::new(Kind::Internal, "a list was not read").because(error)))
+        };
+        let started = landed.boxed().shared();
+        *flight = Some(started.clone());
+        started
+    }
+
+    async fn fetch(&self, list: List) -> Result<Arc<Listing>> {
+        let cx = Cx::new(Arc::new(catalog()), FETCH_TIME);
+        let mut listing = Listing::new(list, self.revision(list));
+        let mut cursor = None;
+        for _ in 0..MAX_PAGES {
+            let params = cursor.as_ref().map(|cursor| fields::with_field(&fields::empty(), "cursor", cursor));
+            let page = match self.lookup(&cx, Lookup { what: list.what(), params }).await {
+                Err(error) if has_no_such_method(&error) => break,
+                outcome => outcome?,
+            };
+            let next = listing.add(&self.offer.name, &page.result);
+            if page.provenance().source != Source::Live {
+                listing.is_old();
+            }
+            if next.is_none() || next == cursor {
+                break;
+            }
+            cursor = next;
+        }
+        let listing = Arc::new(listing);
+        self.slot(list).known.store(Some(Arc::clone(&listing)));
+        Ok(listing)
+    }
+
+    /// What is known of a name. A list that lacks it may be out of date, and is asked for once more.
+    pub(super) async fn find(self: &Arc<Self>, list: List, key: &str) -> Known {
+        let Some(known) = self.known(list) else {
+            drop(self.refresh(list));
+            return Known::Nothing;
+        };
+        if let Some(item) = known.get(key) {
+            return Known::Item(item.clone());
+        }
+        match self.current(list).await {
+            Ok(listing) => listing.get(key).map_or(Known::Absent, |item| Known::Item(item.clone())),
+            Err(_) => Known::Nothing,
+        }
+    }
+
+    /// Whether the URI is on a known list, or fits a known template.
+    pub(super) fn owns(&self, uri: &str) -> bool {
+        let listed = self.known(List::Resources).is_some_and(|listing| listing.get(uri).is_some());
+        let fits = |listing: Arc<Listing>| {
+            listing.items.iter().any(|item| *item.key == *uri || uri::fits_template(&item.key, uri))
+        };
+        listed || self.known(List::Templates).is_some_and(fits)
+    }
+
+    pub(super) async fn lookup(&self, cx: &Cx, lookup: Lookup) -> Result<Answer> {
+        self.offer.lookups.call(cx, lookup).await.map_err(|error| error.at(&self.offer.name))
+    }
+}
+
+/// Lists are asked for in nobody's name: what they hold does not depend on who reads them.
+fn catalog() -> Caller {
+    Caller { name: "catalog".into(), client: None, tenant: Scope::Shared, request_id: "catalog".into() }
+}
+
+/// A server without this kind of thing may say so when asked instead of beforehand.
+fn has_no_such_method(error: &Error) -> bool {
+    let said = error.words().filter(|words| words.dialect == "mcp").and_then(|words| RpcError::parse(&words.body));
+    said.is_some_and(|said| said.code == code::METHOD_NOT_FOUND)
+}

@@ -1,0 +1,278 @@
+//! The two eras of the protocol: what a connection speaks is found out once, and then every message fits it.
+
+use std::sync::Arc;
+
+use router_core::{Error, Kind, Raw, Result, tool::ToolCall};
+use serde_json::json;
+
+use crate::{fields, rpc};
+
+/// What is spoken before the first answer has told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// Find out.
+    #[default]
+    Auto,
+    /// `initialize`, up to 2025-11-25.
+    Legacy,
+    /// `server/discover`, from 2026-07-28 on.
+    Modern,
+}
+
+/// What a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Era {
+    /// One handshake, then a session: revisions up to 2025-11-25.
+    Legacy,
+    /// Every request says everything: from 2026-07-28 on.
+    Modern,
+}
+
+impl Era {
+    /// The word for status and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Legacy => "legacy",
+            Self::Modern => "modern",
+        }
+    }
+}
+
+/// The newest legacy revision: what `initialize` asks for.
+const LEGACY_VERSION: &str = "2025-11-25";
+/// What we accept as its answer.
+const LEGACY_VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", LEGACY_VERSION];
+/// The modern revision.
+pub(crate) const MODERN_VERSION: &str = "2026-07-28";
+
+pub(crate) const INITIALIZE: &str = "initialize";
+pub(crate) const DISCOVER: &str = "server/discover";
+pub(crate) const INITIALIZED: &str = "notifications/initialized";
+
+/// The keys of `_meta` in which a modern request says who asks, and how.
+const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
+const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+const MODERN_KEYS: [&str; 4] = [PROTOCOL_VERSION, CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL];
+
+const META: &str = "_meta";
+const PROGRESS_TOKEN: &str = "progressToken";
+
+/// What a server said of itself when it was met.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Greeting {
+    /// What the connection speaks.
+    pub era: Era,
+    /// The revision agreed on.
+    pub version: Arc<str>,
+    /// The server's name for itself, which is for people only.
+    pub server_name: Option<Arc<str>>,
+    /// Its capabilities, as it wrote them.
+    pub capabilities: Raw,
+    /// What it tells models about its use.
+    pub instructions: Option<Arc<str>>,
+}
+
+impl Greeting {
+    /// Reads the result of `initialize`.
+    pub(crate) fn from_initialize(result: &Raw) -> Result<Self> {
+        let version = fields::text(result, "protocolVersion").unwrap_or_default();
+        if !LEGACY_VERSIONS.contains(&version.as_str()) {
+            let message = format!("the server speaks protocol version {version:?}, which is none of ours");
+            return Err(Error::new(Kind::Protocol, message));
+        }
+        let name = fields::get(result, "serverInfo");
+        Ok(Self::read(Era::Legacy, &version, result, name.as_ref()))
+    }
+
+    /// Reads the result of `server/discover`.
+    pub(crate) fn from_discover(result: &Raw) -> Result<Self> {
+        let supported = fields::get(result, "supportedVersions").map(|list| fields::elements(&list));
+        let ours = rpc::quoted(MODERN_VERSION);
+        if !supported.unwrap_or_default().contains(&ours) {
+            let message = format!("the server does not list protocol version {MODERN_VERSION}");
+            return Err(Error::new(Kind::Protocol, message));
+        }
+        let name = fields::get_path(result, &[META, SERVER_INFO]).or_else(|| fields::get(result, "serverInfo"));
+        Ok(Self::read(Era::Modern, MODERN_VERSION, result, name.as_ref()))
+    }
+
+    /// A modern server that answers no discovery.
+    pub(crate) fn unspoken() -> Self {
+        Self::read(Era::Modern, MODERN_VERSION, &Raw::trusted("{}"), None)
+    }
+
+    fn read(era: Era, version: &str, result: &Raw, server: Option<&Raw>) -> Self {
+        Self {
+            era,
+            version: version.into(),
+            server_name: server.and_then(|server| fields::text(server, "name")).map(Arc::from),
+            capabilities: fields::get(result, "capabilities").unwrap_or_else(|| Raw::trusted("{}")),
+            instructions: fields::text(result, "instructions").map(Arc::from),
+        }
+    }
+}
+
+fn client_info() -> serde_json::Value {
+    json!({ "name": "mcp-router", "version": env!("CARGO_PKG_VERSION") })
+}
+
+/// What `initialize` says. Roots are not offered: one client's folders must not govern a server that many share.
+pub(crate) fn initialize_params() -> Raw {
+    let params = json!({
+        "protocolVersion": LEGACY_VERSION,
+        "capabilities": { "sampling": {}, "elicitation": {} },
+        "clientInfo": client_info(),
+    });
+    Raw::trusted(params.to_string())
+}
+
+/// What `server/discover` says.
+pub(crate) fn discover_params() -> Raw {
+    fields::with_field(&Raw::trusted("{}"), META, &modern_meta(None))
+}
+
+/// A question on its way to a server, in the words of its connection.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Request {
+    pub(crate) method: &'static str,
+    pub(crate) params: Raw,
+    /// The caller's own progress token, which is not the one that travels: two callers may have the same.
+    pub(crate) token: Option<Raw>,
+    /// The era of whoever asked, as far as the question shows it.
+    pub(crate) from: Era,
+}
+
+impl Request {
+    /// Fits the parameters of a question to the connection's era. `id` becomes the progress token, unique there.
+    pub(crate) fn fit(method: &'static str, params: Raw, era: Era, id: u64) -> Self {
+        let meta = fields::get(&params, META);
+        let token = meta.as_ref().and_then(|meta| fields::get(meta, PROGRESS_TOKEN));
+        let modern = meta.as_ref().is_some_and(|meta| fields::get(meta, PROTOCOL_VERSION).is_some());
+        let from = if modern { Era::Modern } else { Era::Legacy };
+        let fitted = match era {
+            Era::Modern => Some(modern_meta(meta.as_ref())),
+            Era::Legacy => meta.map(|meta| if modern { fields::without_fields(&meta, &MODERN_KEYS) } else { meta }),
+        };
+        let fitted = match &token {
+            Some(_) => fitted.map(|meta| fields::with_field(&meta, PROGRESS_TOKEN, &Raw::trusted(id.to_string()))),
+            None => fitted,
+        };
+        let changed = era == Era::Modern || modern || token.is_some();
+        let params = match fitted {
+            Some(meta) if changed => fields::with_field(&params, META, &meta),
+            _ => params,
+        };
+        Self { method, params, token, from }
+    }
+}
+
+/// The parameters of a tool call. A legacy server may refuse a call without arguments; none refuses empty ones.
+pub(crate) fn call_params(call: &ToolCall, era: Era) -> Raw {
+    let name = rpc::quoted(&call.name);
+    let empty = Raw::trusted("{}");
+    let arguments = match (&call.arguments, era) {
+        (None, Era::Legacy) => Some(&empty),
+        (arguments, _) => arguments.as_ref(),
+    };
+    let mut set = vec![("name", &name)];
+    set.extend(arguments.map(|arguments| ("arguments", arguments)));
+    fields::with_fields(call.extra.as_ref().unwrap_or(&empty), &set)
+}
+
+/// `_meta` of a modern request. A modern caller speaks for himself; for a legacy one we say that he can do nothing,
+/// because what a server would ask back in the modern way he could not answer.
+fn modern_meta(meta: Option<&Raw>) -> Raw {
+    let empty = Raw::trusted("{}");
+    let meta = meta.unwrap_or(&empty);
+    let version = rpc::quoted(MODERN_VERSION);
+    let about_us = Raw::trusted(client_info().to_string());
+    let mut set = vec![(PROTOCOL_VERSION, &version)];
+    for (key, ours) in [(CLIENT_CAPABILITIES, &empty), (CLIENT_INFO, &about_us)] {
+        if fields::get(meta, key).is_none() {
+            set.push((key, ours));
+        }
+    }
+    fields::with_fields(meta, &set)
+}
+
+/// The parameters of a progress notification with another token in them.
+pub(crate) fn with_token(params: &Raw, token: &Raw) -> Raw {
+    fields::with_field(params, PROGRESS_TOKEN, token)
+}
+
+/// Whose progress a notification tells.
+pub(crate) fn token_of(params: &Raw) -> Option<u64> {
+    fields::number(params, PROGRESS_TOKEN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(json: &str) -> Raw {
+        Raw::trusted(json.to_owned())
+    }
+
+    #[test]
+    fn a_request_fits_its_era() {
+        let us = concat!(r#"{"name":"mcp-router","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
+        let added = format!(
+            r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}},"io.modelcontextprotocol/clientInfo":{us}"#
+        );
+        let modern = r#"{"name":"t","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"x":1},"io.modelcontextprotocol/clientInfo":{"name":"c"},"keep":1.0}}"#;
+        for (params, era, expected, token, from) in [
+            (r#"{"z":1.50, "a":1}"#, Era::Legacy, r#"{"z":1.50, "a":1}"#.to_owned(), None, Era::Legacy),
+            (r#"{"z":1.50}"#, Era::Modern, format!(r#"{{"z":1.50,"_meta":{{{added}}}}}"#), None, Era::Legacy),
+            (
+                r#"{"_meta":{"progressToken":"a","k":2},"z":1}"#,
+                Era::Legacy,
+                r#"{"_meta":{"progressToken":7,"k":2},"z":1}"#.to_owned(),
+                Some(r#""a""#),
+                Era::Legacy,
+            ),
+            (modern, Era::Legacy, r#"{"name":"t","_meta":{"keep":1.0}}"#.to_owned(), None, Era::Modern),
+            (modern, Era::Modern, modern.to_owned(), None, Era::Modern),
+        ] {
+            let expected = Request { method: "m", params: raw(&expected), token: token.map(raw), from };
+            assert_eq!(Request::fit("m", raw(params), era, 7), expected, "{params} {era:?}");
+        }
+    }
+
+    #[test]
+    fn a_call_has_arguments_where_they_are_needed() {
+        let bare = ToolCall::new("t\"x", None);
+        assert_eq!(call_params(&bare, Era::Legacy), raw(r#"{"name":"t\"x","arguments":{}}"#));
+        assert_eq!(call_params(&bare, Era::Modern), raw(r#"{"name":"t\"x"}"#));
+        let mut full = ToolCall::new("t", Some(raw(r#"{"b":1,"a":12345678901234567890123}"#)));
+        full.extra = Some(raw(r#"{"task":{}}"#));
+        let expected = r#"{"task":{},"name":"t","arguments":{"b":1,"a":12345678901234567890123}}"#;
+        assert_eq!(call_params(&full, Era::Legacy), raw(expected));
+    }
+
+    #[test]
+    fn greetings_are_read_from_what_servers_say() {
+        let legacy = raw(
+            r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{"x":1}},"serverInfo":{"name":"s"},"instructions":"do"}"#,
+        );
+        let expected = Greeting {
+            era: Era::Legacy,
+            version: "2025-06-18".into(),
+            server_name: Some("s".into()),
+            capabilities: raw(r#"{"tools":{"x":1}}"#),
+            instructions: Some("do".into()),
+        };
+        assert_eq!(Greeting::from_initialize(&legacy).unwrap(), expected);
+        let modern = raw(
+            r#"{"supportedVersions":["2026-07-28"],"_meta":{"io.modelcontextprotocol/serverInfo":{"name":"m"}},"capabilities":{}}"#,
+        );
+        let greeting = Greeting::from_discover(&modern).unwrap();
+        assert_eq!((greeting.era, greeting.server_name.as_deref()), (Era::Modern, Some("m")));
+        for wrong in [r#"{"protocolVersion":"1999-01-01"}"#, "{}", "[]"] {
+            assert_eq!(Greeting::from_initialize(&raw(wrong)).unwrap_err().kind(), Kind::Protocol);
+            assert_eq!(Greeting::from_discover(&raw(wrong)).unwrap_err().kind(), Kind::Protocol);
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! One message to a server over HTTP, and everything that comes back for it.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER},
+};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use router_core::{Error, Kind, Outcome, Raw, Result};
+
+use super::{
+    super::{answer, changes::Changes, listener::Listener, session::Reply},
+    sse::{EVENT_MAX, Events, TooLarge},
+    transport::Transport,
+};
+use crate::rpc::{self, Message, RpcError};
+
+/// The largest answer, in bytes.
+const BODY_MAX: usize = 16 * 1024 * 1024;
+/// What is read of the body of a refusal.
+const REFUSAL_MAX: usize = 64 * 1024;
+
+pub(super) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+
+/// Where messages go, and what goes along with each.
+pub(super) struct Post {
+    pub(super) url: Uri,
+    pub(super) headers: HeaderMap,
+    pub(super) transport: Transport,
+    pub(super) changes: Changes,
+}
+
+/// A request of the server, in the middle of its answer to ours.
+pub(super) struct Asked {
+    pub(super) id: rpc::Id,
+    pub(super) method: Arc<str>,
+    pub(super) params: Option<Raw>,
+}
+
+/// What hears the rest of what a server says while it answers.
+pub(super) trait Aside: Sync {
+    /// Who waits.
+    fn listener(&self) -> Option<&Listener>;
+    /// A question back.
+    fn asked(&self, asked: Asked);
+}
+
+/// What became of a message.
+pub(super) enum Posted {
+    /// It was a request, and this is its answer; with the session that the server opened.
+    Answered(Reply, Option<HeaderValue>),
+    /// It was taken, and needs no answer.
+    Accepted,
+    /// The server would not have it.
+    Rejected(Rejection),
+}
+
+/// A status that says no.
+#[derive(Debug)]
+pub(super) struct Rejection {
+    pub(super) status: StatusCode,
+    /// The JSON-RPC error in the body, where there is one.
+    pub(super) error: Option<RpcError>,
+    /// The beginning of any other body.
+    pub(super) text: String,
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl Post {
+    /// Sends a request with the id `id`, or, without one, a message that needs no answer.
+    pub(super) async fn send(
+        &self,
+        body: Bytes,
+        headers: HeaderMap,
+        id: Option<u64>,
+        aside: &impl Aside,
+    ) -> Result<Posted> {
+        let response = self.transport.send(self.request(Method::POST, headers, body)).await?;
+        let (status, session) = (response.status(), response.headers().get(SESSION_ID).cloned());
+        if !status.is_success() {
+            return Ok(Posted::Rejected(Rejection::read(response).await));
+        }
+        let Some(id) = id else { return Ok(Posted::Accepted) };
+        let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let reply = if kind.starts_with("text/event-stream") {
+            self.stream(response.into_body(), id, aside).await?
+        } else if kind.starts_with("application/json") {
+            let body = collect(response.into_body(), BODY_MAX).await?;
+            self.take(&body, id, aside)?.ok_or_else(|| unanswered("the body holds no answer"))?
+        } else {
+            return Err(unanswered(&format!("HTTP {} with the content type {kind:?}", status.as_u16())));
+        };
+        Ok(Posted::Answered(reply, session))
+    }
+
+    /// Ends a session.
+    pub(super) async fn delete(&self, headers: HeaderMap) -> Result<StatusCode> {
+        let request = self.request(Method::DELETE, headers, Bytes::new());
+        Ok(self.transport.send(request).await?.status())
+    }
+
+    fn request(&self, method: Method, headers: HeaderMap, body: Bytes) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = self.url.clone();
+        let all = request.headers_mut();
+        *all = headers;
+        all.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        all.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        for (name, value) in &self.headers {
+            all.insert(name, value.clone());
+        }
+        request
+    }
+
+    async fn stream(&self, mut body: Incoming, id: u64, aside: &impl Aside) -> Result<Reply> {
+        let mut events = Events::default();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| unanswered("the stream broke").because(error))?;
+            let Ok(piece) = frame.into_data() else { continue };
+            events.push(&piece);
+            while let Some(event) = events.next().map_err(|TooLarge| too_large())? {
+                let reply = if event.is_empty() { None } else { self.take(&event, id, aside)? };
+                if let Some(reply) = reply {
+                    return Ok(reply);
+                }
+            }
+        }
+        Err(unanswered("the stream ended before the answer"))
+    }
+
+    /// Reads one message, or a batch of them; the answer when it is among them.
+    fn take(&self, frame: &Bytes, id: u64, aside: &impl Aside) -> Result<Option<Reply>> {
+        let unreadable = |error: RpcError| unanswered(&error.message);
+        let messages =
+            if rpc::is_batch(frame) { rpc::read_batch(frame).map_err(unreadable)? } else { vec![rpc::read(frame)] };
+        let mut reply = None;
+        for message in messages {
+            match message.map_err(unreadable)? {
+                Message::Response { id: found, outcome } => {
+                    if found.as_ref().is_none_or(|found| found.as_u64() == Some(id)) {
+                        reply = Some(outcome);
+                    }
+                }
+                Message::Notification { method, params } => {
+                    self.changes.hear(&method);
+                    if let Some(listener) = aside.listener() {
+                        listener.hear(method, params);
+                    }
+                }
+                Message::Request { id, method, params } => aside.asked(Asked { id, method, params }),
+            }
+        }
+        Ok(reply)
+    }
+}
+
+fn too_large() -> Error {
+    unanswered(&format!("an event is above {EVENT_MAX} bytes"))
+}
+
+fn unanswered(why: &str) -> Error {
+    Error::new(Kind::Protocol, format!("no answer that can be read: {why}"))
+}
+
+async fn collect(mut body: Incoming, max: usize) -> Result<Bytes> {
+    let mut pieces = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| unanswered("the body broke off").because(error))?;
+        let Ok(piece) = frame.into_data() else { continue };
+        if pieces.len() + piece.len() > max {
+            return Err(unanswered(&format!("the body is above {max} bytes")));
+        }
+        pieces.extend_from_slice(&piece);
+    }
+    Ok(pieces.freeze())
+}
+
+impl Rejection {
+    async fn read(response: Response<Incoming>) -> Self {
+        let status = response.status();
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|wait| wait.to_str().ok()?.parse().ok());
+        let body = collect(response.into_body(), REFUSAL_MAX).await.unwrap_or_default();
+        let error = match rpc::read(&body) {
+            Ok(Message::Response { outcome: Err(error), .. }) => Some(error),
+            Ok(_) | Err(_) => None,
+        };
+        let text = String::from_utf8_lossy(body.get(..200).unwrap_or(&body)).trim().to_owned();
+        Self { status, error, text, retry_after: retry_after.map(Duration::from_secs) }
+    }
+
+    /// The number of the JSON-RPC error in it.
+    pub(super) fn code(&self) -> Option<i64> {
+        self.error.as_ref().map(|error| error.code)
+    }
+
+    /// Whether it says that the session is not known any more. Some servers say it with a 400.
+    pub(super) fn forgot_session(&self) -> bool {
+        let says = || self.text.to_ascii_lowercase().contains("session");
+        self.status == StatusCode::NOT_FOUND || (self.status == StatusCode::BAD_REQUEST && says())
+    }
+
+    /// What the caller is told.
+    pub(super) fn into_error(self) -> Error {
+        let status = self.status.as_u16();
+        if matches!(status, 401 | 403) {
+            let message = format!("the server refuses our credential (HTTP {status})");
+            return Error::new(Kind::Credential, message).hint("check the server's `headers`");
+        }
+        if let Some(error) = &self.error {
+            return answer::failure(error);
+        }
+        let message = format!("HTTP {status}: {}", if self.text.is_empty() { "no reason given" } else { &self.text });
+        match status {
+            429 => {
+                let error = Error::new(Kind::Limited, message);
+                self.retry_after.map_or(error.clone(), |wait| error.retry_after(wait))
+            }
+            502 | 504 => Error::new(Kind::Unavailable, message),
+            500.. => Error::new(Kind::Unavailable, message).outcome_is(Outcome::Failed),
+            300..400 => Error::new(Kind::Refused, message).hint("redirects are not followed: use the final address"),
+            _ => Error::new(Kind::Refused, message),
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! A server that somebody else runs, over Streamable HTTP: a request of ours is a request of HTTP.
+
+mod exchange;
+mod headers;
+mod sse;
+mod transport;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+use router_core::{Cx, Error, Kind, Name, Outcome, Raw, Result, tool::Answer};
+use serde_json::json;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use self::{
+    exchange::{Aside, Asked, Post, Posted, Rejection, SESSION_ID},
+    transport::Transport,
+};
+use super::{
+    Endpoint, Question, Surroundings, answer,
+    eras::{DISCOVER, Era, Greeting, INITIALIZE, INITIALIZED, Protocol, Request, discover_params, initialize_params},
+    listener::{self, Listener},
+    session::{AFTER_DEADLINE, Reply},
+};
+use crate::rpc::{self, code};
+
+/// How long a message that nobody waits for may take: an answer to the server, a cancellation, a farewell.
+const ASIDE_MAX: Duration = Duration::from_secs(5);
+const FAREWELL_MAX: Duration = Duration::from_secs(2);
+
+/// A server over HTTP.
+pub(crate) struct Remote {
+    post: Post,
+    met: ArcSwapOption<Met>,
+    /// Held while a lost session is replaced, so that everybody who lost it gets the same new one.
+    renewal: tokio::sync::Mutex<()>,
+    next: AtomicU64,
+    around: Surroundings,
+}
+
+/// What was agreed on with the server.
+struct Met {
+    greeting: Greeting,
+    session: Option<HeaderValue>,
+}
+
+impl Met {
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if headers::is_sent(self.greeting.era, &self.greeting.version) {
+            headers::version(&mut headers, &self.greeting.version);
+        }
+        if let Some(session) = &self.session {
+            headers.insert(SESSION_ID, session.clone());
+        }
+        headers
+    }
+}
+
+/// Why a request was not answered.
+enum Failure {
+    /// The server has forgotten our session, and with it the request.
+    SessionLost,
+    Other(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl Remote {
+    pub(super) fn new(name: &Name, endpoint: &Endpoint, around: &Surroundings) -> Result<Self> {
+        let mut headers = HeaderMap::new();
+        for (header, value) in &endpoint.headers {
+            let mut value = HeaderValue::from_str(value.expose())
+                .map_err(|_| Error::new(Kind::Invalid, format!("the header {header} cannot be sent")).at(name))?;
+            value.set_sensitive(true);
+            headers.insert(header.clone(), value);
+        }
+        let transport = Transport::to(&endpoint.url)?;
+        let post = Post { url: endpoint.url.clone(), headers, transport, changes: around.changes.clone() };
+        Ok(Self {
+            post,
+            met: ArcSwapOption::empty(),
+            renewal: tokio::sync::Mutex::default(),
+            next: AtomicU64::new(1),
+            around: around.clone(),
+        })
+    }
+
+    /// Finds out what the server speaks.
+    pub(super) async fn greet(&self, protocol: Protocol, until: Instant) -> Result<Greeting> {
+        let greeting = async {
+            match protocol {
+                Protocol::Auto => self.probe().await,
+                Protocol::Legacy => self.initialize().await,
+                Protocol::Modern => self.discover().await?.map_err(Rejection::into_error),
+            }
+        };
+        let late = |_| Error::new(Kind::Unavailable, "the server did not answer its first question");
+        timeout_at(until, greeting).await.map_err(late)?
+    }
+
+    /// The modern question first. A refused credential, a busy server or a dead one tell nothing about eras.
+    async fn probe(&self) -> Result<Greeting> {
+        let rejection = match self.discover().await? {
+            Ok(greeting) => return Ok(greeting),
+            Err(rejection) if matches!(rejection.status.as_u16(), 401 | 403 | 429 | 500..) => {
+                return Err(rejection.into_error());
+            }
+            Err(rejection) => rejection,
+        };
+        let modern = match rejection.code() {
+            Some(code::HEADER_MISMATCH | code::MISSING_CAPABILITY) => true,
+            Some(code::METHOD_NOT_FOUND) => rejection.status.as_u16() == 404,
+            _ => false,
+        };
+        match self.initialize().await {
+            Err(error) if modern && !error.is_fault() => {
+                let greeting = Greeting::unspoken();
+                self.met.store(Some(Arc::new(Met { greeting: greeting.clone(), session: None })));
+                Ok(greeting)
+            }
+            found => found,
+        }
+    }
+
+    async fn discover(&self) -> Result<Result<Greeting, Rejection>> {
+        let params = discover_params();
+        let mut headers = HeaderMap::new();
+        headers::mirror(&mut headers, DISCOVER, &params);
+        let reply = match self.exchange((DISCOVER, &params), headers).await? {
+            Posted::Answered(reply, _) => reply,
+            Posted::Rejected(rejection) => return Ok(Err(rejection)),
+            Posted::Accepted => return Err(Error::new(Kind::Protocol, "the server took a question without an answer")),
+        };
+        let greeting = match reply {
+            Ok(result) => Greeting::from_discover(&result),
+            Err(error) => return Ok(Err(Rejection::from_reply(error))),
+        };
+        let greeting = greeting?;
+        self.met.store(Some(Arc::new(Met { greeting: greeting.clone(), session: None })));
+        Ok(Ok(greeting))
+    }
+
+    async fn initialize(&self) -> Result<Greeting> {
+        let (reply, session) = match self.exchange((INITIALIZE, &initialize_params()), HeaderMap::new()).await? {
+            Posted::Answered(reply, session) => (reply, session),
+            Posted::Rejected(rejection) => return Err(rejection.into_error()),
+            Posted::Accepted => return Err(Error::new(Kind::Protocol, "the server took a question without an answer")),
+        };
+        let greeting = Greeting::from_initialize(&reply.map_err(|error| answer::failure(&error))?)?;
+        let met = Met { greeting: greeting.clone(), session };
+        self.post.send(rpc::notification(INITIALIZED, None), met.headers(), None, &Nobody).await?;
+        self.met.store(Some(Arc::new(met)));
+        Ok(greeting)
+    }
+
+    async fn exchange(&self, (method, params): (&str, &Raw), headers: HeaderMap) -> Result<Posted> {
+        let id = self.next_id();
+        self.post.send(rpc::request(id, method, Some(params)), headers, Some(id), &Nobody).await
+    }
+
+    /// Asks on behalf of a caller. Dropping the future tells the server that nobody waits any more.
+    pub(super) async fn call(self: &Arc<Self>, cx: &Cx, question: Question<'_>) -> Result<Answer> {
+        let late = |_| Error::new(Kind::Deadline, "no answer before the deadline");
+        timeout_at(cx.deadline() + AFTER_DEADLINE, self.call_twice(cx, question)).await.map_err(late)?
+    }
+
+    /// A request that a lost session swallowed was not begun, so it may be put again, once.
+    async fn call_twice(self: &Arc<Self>, cx: &Cx, question: Question<'_>) -> Result<Answer> {
+        let met = self.met()?;
+        match self.attempt(cx, question, &met).await {
+            Ok(answer) => return Ok(answer),
+            Err(Failure::Other(error)) => return Err(error),
+            Err(Failure::SessionLost) => {}
+        }
+        let met = self.renew(&met).await?;
+        self.attempt(cx, question, &met).await.map_err(|failure| match failure {
+            Failure::SessionLost => {
+                Error::new(Kind::Protocol, "the server forgets its sessions at once").outcome_is(Outcome::NotSent)
+            }
+            Failure::Other(error) => error,
+        })
+    }
+
+    async fn attempt(self: &Arc<Self>, cx: &Cx, question: Question<'_>, met: &Arc<Met>) -> Result<Answer, Failure> {
+        let id = self.next_id();
+        let request = question.request(met.greeting.era, id);
+        let mut headers = met.headers();
+        if met.greeting.era == Era::Modern {
+            headers::mirror(&mut headers, request.method, &request.params);
+        }
+        let Request { method, params, token, from } = request;
+        let call = Call { remote: Arc::clone(self), met: Arc::clone(met), listener: Listener::new(cx, token) };
+        let body = rpc::request(id, method, Some(&params));
+        let mut place = Place { call: Some(&call), id };
+        let posted = self.post.send(body, headers, Some(id), &call).await;
+        place.call = None;
+        match posted? {
+            Posted::Answered(reply, _) => Ok(answer::read(reply, from)?),
+            Posted::Accepted => Err(Error::new(Kind::Protocol, "the server took a question without an answer").into()),
+            Posted::Rejected(rejection) if met.session.is_some() && rejection.forgot_session() => {
+                Err(Failure::SessionLost)
+            }
+            Posted::Rejected(rejection) => Err(rejection.into_error().into()),
+        }
+    }
+
+    /// A new session in the place of `lost`, unless somebody else has got one meanwhile.
+    async fn renew(&self, lost: &Arc<Met>) -> Result<Arc<Met>> {
+        let _one_at_a_time = self.renewal.lock().await;
+        let met = self.met()?;
+        if !Arc::ptr_eq(&met, lost) {
+            return Ok(met);
+        }
+        self.initialize().await.map_err(|error| error.outcome_is(Outcome::NotSent))?;
+        self.around.changes.tell();
+        self.met()
+    }
+
+    /// Ends the session, where there is one.
+    pub(super) async fn leave(&self) {
+        let Some(met) = self.met.swap(None) else { return };
+        if met.session.is_some() {
+            let _ = timeout(FAREWELL_MAX, self.post.delete(met.headers())).await;
+        }
+    }
+
+    fn met(&self) -> Result<Arc<Met>> {
+        let stopped = || Error::new(Kind::Unavailable, "the server was stopped").outcome_is(Outcome::NotSent);
+        self.met.load_full().ok_or_else(stopped)
+    }
+
+    fn next_id(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Sends a message that nobody waits for.
+    fn aside(self: &Arc<Self>, met: &Arc<Met>, message: Bytes) {
+        let (remote, headers) = (Arc::clone(self), met.headers());
+        self.around.tasks.spawn(async move {
+            let _ = timeout(ASIDE_MAX, remote.post.send(message, headers, None, &Nobody)).await;
+        });
+    }
+}
+
+impl Rejection {
+    fn from_reply(error: rpc::RpcError) -> Self {
+        Self { status: http::StatusCode::OK, error: Some(error), text: String::new(), retry_after: None }
+    }
+}
+
+/// A request of a caller, on its way.
+struct Call {
+    remote: Arc<Remote>,
+    met: Arc<Met>,
+    listener: Listener,
+}
+
+impl Aside for Call {
+    fn listener(&self) -> Option<&Listener> {
+        Some(&self.listener)
+    }
+
+    fn asked(&self, Asked { id, method, params }: Asked) {
+        let respond = move |reply: &Reply| match reply {
+            Ok(result) => rpc::result(&id, result),
+            Err(error) => rpc::error(Some(&id), error),
+        };
+        if &*method == "ping" {
+            return self.remote.aside(&self.met, respond(&Ok(Raw::trusted("{}"))));
+        }
+        if !listener::can_be_relayed(&method) {
+            return self.remote.aside(&self.met, respond(&Err(listener::cannot(&method))));
+        }
+        let (remote, met, listener) = (Arc::clone(&self.remote), Arc::clone(&self.met), self.listener.clone());
+        self.remote.around.tasks.spawn(async move {
+            let answered = listener.answer(&method, params).await;
+            remote.aside(&met, respond(&answered));
+        });
+    }
+}
+
+/// Our own requests: nobody hears what else the server says.
+struct Nobody;
+
+impl Aside for Nobody {
+    fn listener(&self) -> Option<&Listener> {
+        None
+    }
+
+    fn asked(&self, _: Asked) {}
+}
+
+/// A request in flight. Given up, it is cancelled: a modern server sees its stream close, a legacy one has to be told.
+struct Place<'a> {
+    call: Option<&'a Call>,
+    id: u64,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let Some(call) = self.call else { return };
+        if call.met.greeting.era == Era::Modern {
+            return;
+        }
+        let params = json!({ "requestId": self.id, "reason": "the caller no longer waits" });
+        let message = rpc::notification("notifications/cancelled", Some(&Raw::trusted(params.to_string())));
+        call.remote.aside(&call.met, message);
+    }
+}

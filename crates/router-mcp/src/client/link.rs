@@ -1,0 +1,94 @@
+//! A connection to a server, whatever carries it.
+
+use std::sync::Arc;
+
+use router_core::{Cx, Error, Result, tool::Answer};
+use tokio::time::Instant;
+
+use super::{
+    Launch, Question, Reach, ServerSpec, Surroundings,
+    eras::{Greeting, Protocol},
+    greet,
+    http::Remote,
+    session::Session,
+    stdio::Process,
+};
+
+/// A connection, as its supervisor owns it.
+pub(crate) enum Link {
+    Pipe(Box<Process>),
+    Http(Arc<Remote>),
+}
+
+impl Link {
+    /// Starts the program, or prepares the requests. Nothing has been said yet.
+    pub(crate) fn open(spec: &ServerSpec, launch: &Launch, around: &Surroundings) -> Result<Self> {
+        match &spec.reach {
+            Reach::Program(program) => Ok(Self::Pipe(Box::new(Process::start(&spec.name, program, launch, around)?))),
+            Reach::Http(endpoint) => Ok(Self::Http(Arc::new(Remote::new(&spec.name, endpoint, around)?))),
+        }
+    }
+
+    /// The connection, as callers use it.
+    pub(crate) fn channel(&self) -> Channel {
+        match self {
+            Self::Pipe(process) => Channel::Pipe(Arc::clone(process.session())),
+            Self::Http(remote) => Channel::Http(Arc::clone(remote)),
+        }
+    }
+
+    /// The process that guards the server, where we started one.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        match self {
+            Self::Pipe(process) => process.pid(),
+            Self::Http(_) => None,
+        }
+    }
+
+    /// Waits until the connection is of no more use. One over HTTP never is: each request makes its own.
+    pub(crate) async fn over(&mut self) -> Error {
+        match self {
+            Self::Pipe(process) => process.over().await,
+            Self::Http(_) => std::future::pending().await,
+        }
+    }
+
+    /// An error about this connection, with what the server last complained about.
+    pub(crate) fn explain(&self, error: &Error) -> Error {
+        match self {
+            Self::Pipe(process) => Error::new(error.kind(), process.with_last_words(error.message().to_owned())),
+            Self::Http(_) => error.clone(),
+        }
+    }
+
+    /// Says goodbye, and ends the processes.
+    pub(crate) async fn stop(self) {
+        match self {
+            Self::Pipe(process) => process.stop().await,
+            Self::Http(remote) => remote.leave().await,
+        }
+    }
+}
+
+/// A connection, as callers use it.
+#[derive(Clone)]
+pub(crate) enum Channel {
+    Pipe(Arc<Session>),
+    Http(Arc<Remote>),
+}
+
+impl Channel {
+    pub(crate) async fn greet(&self, protocol: Protocol, until: Instant) -> Result<Greeting> {
+        match self {
+            Self::Pipe(session) => greet::greet(session, protocol, until).await,
+            Self::Http(remote) => remote.greet(protocol, until).await,
+        }
+    }
+
+    pub(crate) async fn call(&self, cx: &Cx, question: Question<'_>) -> Result<Answer> {
+        match self {
+            Self::Pipe(session) => session.call(cx, question).await,
+            Self::Http(remote) => remote.call(cx, question).await,
+        }
+    }
+}

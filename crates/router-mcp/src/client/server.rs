@@ -1,0 +1,211 @@
+//! An MCP server as the rest of the router sees it: an upstream that is started, watched and restarted behind its back.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use router_core::{
+    Cx, Error, Kind, Name, Outcome, Raw, Reply, Result, Upstream,
+    tool::{Answer, Lookup, ToolCall},
+};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{timeout, timeout_at},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{Channel, Era, Launch, Question, ServerSpec, Surroundings, session::AFTER_DEADLINE};
+use crate::{
+    supervisor::{Order, State, Supervisor},
+    view::{Revision, ServerView},
+};
+
+/// How long a stop may take; the guard of a process ends within 5 s.
+const STOP_MAX: Duration = Duration::from_secs(8);
+
+/// One server.
+pub struct McpServer {
+    name: Name,
+    state: watch::Receiver<State>,
+    orders: mpsc::Sender<Order>,
+    around: Surroundings,
+}
+
+impl McpServer {
+    /// Starts the server in the background. Calls that come before it is ready wait for it, within their deadlines.
+    pub fn start(spec: ServerSpec, launch: Launch, tasks: &TaskTracker, shutdown: CancellationToken) -> Arc<Self> {
+        let around = Surroundings::new(tasks);
+        let name = Arc::clone(&spec.name);
+        let (sender, state) = watch::channel(State::Starting);
+        let (orders, receiver) = mpsc::channel(4);
+        let supervisor = Supervisor::new(spec, launch, around.clone(), sender, (receiver, shutdown));
+        tasks.spawn(supervisor.run());
+        Arc::new(Self { name, state, orders, around })
+    }
+
+    /// The server's name.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// How the server is, from what is known: nothing is asked.
+    pub fn status(&self) -> ServerStatus {
+        let state = self.state.borrow();
+        let met = state.met();
+        let greeting = met.map(|met| &met.greeting);
+        let tally = &self.around.tally;
+        ServerStatus {
+            state: ServerState::of(&state),
+            era: greeting.map(|greeting| greeting.era),
+            version: greeting.map(|greeting| Arc::clone(&greeting.version)),
+            pid: met.and_then(|met| met.pid),
+            restarts: tally.restarts.load(Ordering::Relaxed),
+            last_error: tally.last_error.lock().clone(),
+            retry_in: state.retry_in(),
+            strays: tally.strays.load(Ordering::Relaxed),
+            garbage: tally.garbage.load(Ordering::Relaxed),
+            server_name: greeting.and_then(|greeting| greeting.server_name.clone()),
+            capabilities: greeting.map(|greeting| greeting.capabilities.clone()),
+            instructions: greeting.and_then(|greeting| greeting.instructions.clone()),
+        }
+    }
+
+    /// Changes whenever what the server offers may have changed: it came up, or it said so.
+    pub fn changed(&self) -> watch::Receiver<Revision> {
+        self.around.changes.listen()
+    }
+
+    /// Starts the server anew, also one that failed too often. Calls in flight fail.
+    pub fn restart(&self) {
+        let _ = self.orders.try_send(Order::Restart);
+    }
+
+    /// Ends the server for good, and waits until it has gone.
+    pub async fn stop(&self) {
+        let _ = self.orders.try_send(Order::Stop);
+        let mut state = self.state.clone();
+        let _ = timeout(STOP_MAX, state.wait_for(|state| matches!(state, State::Stopped))).await;
+    }
+
+    async fn ask(&self, cx: &Cx, question: Question<'_>) -> Result<Answer> {
+        let answer = async { self.channel(cx).await?.call(cx, question).await };
+        let mut answer = answer.await.map_err(|error| error.at(&self.name))?;
+        answer.provenance_mut().upstream = Some(Arc::clone(&self.name));
+        Ok(answer)
+    }
+
+    /// The connection; waits while there is none yet, and fails at once when there will be none soon.
+    async fn channel(&self, cx: &Cx) -> Result<Channel> {
+        if let Some(ready) = self.state.borrow().channel() {
+            return ready;
+        }
+        let mut state = self.state.clone();
+        match timeout_at(cx.deadline() + AFTER_DEADLINE, state.wait_for(|state| state.channel().is_some())).await {
+            Ok(Ok(state)) => state.channel().unwrap_or_else(|| Err(gone())),
+            Ok(Err(_)) => Err(gone()),
+            Err(_) => Err(Error::new(Kind::Deadline, "the server is still starting").outcome_is(Outcome::NotSent)),
+        }
+    }
+}
+
+fn gone() -> Error {
+    Error::new(Kind::Unavailable, "the router is shutting down").outcome_is(Outcome::NotSent)
+}
+
+impl Upstream<ToolCall> for McpServer {
+    async fn call(&self, cx: &Cx, call: ToolCall) -> Result<Answer> {
+        self.ask(cx, Question::Tool(&call)).await
+    }
+}
+
+impl Upstream<Lookup> for McpServer {
+    async fn call(&self, cx: &Cx, lookup: Lookup) -> Result<Answer> {
+        self.ask(cx, Question::Lookup(&lookup)).await
+    }
+}
+
+impl ServerView for McpServer {
+    fn capabilities(&self) -> Option<Raw> {
+        self.state.borrow().met().map(|met| met.greeting.capabilities.clone())
+    }
+
+    fn instructions(&self) -> Option<String> {
+        self.state.borrow().met()?.greeting.instructions.as_deref().map(str::to_owned)
+    }
+
+    fn state(&self) -> ServerState {
+        ServerState::of(&self.state.borrow())
+    }
+
+    fn revisions(&self) -> watch::Receiver<Revision> {
+        self.changed()
+    }
+}
+
+/// How a server is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServerStatus {
+    /// In one word.
+    pub state: ServerState,
+    /// What the connection speaks.
+    pub era: Option<Era>,
+    /// The revision agreed on.
+    pub version: Option<Arc<str>>,
+    /// The process that guards it, where we started it.
+    pub pid: Option<u32>,
+    /// How often it had to be started again.
+    pub restarts: u64,
+    /// Why, the last time; or why it is down.
+    pub last_error: Option<String>,
+    /// When the next start is due.
+    pub retry_in: Option<Duration>,
+    /// Answers that nobody waited for.
+    pub strays: u64,
+    /// Lines of output that were no messages.
+    pub garbage: u64,
+    /// Its name for itself.
+    pub server_name: Option<Arc<str>>,
+    /// What it says it can do, as it wrote it.
+    pub capabilities: Option<Raw>,
+    /// What it tells models about its use.
+    pub instructions: Option<Arc<str>>,
+}
+
+/// How a server is, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ServerState {
+    /// On its way up.
+    Starting,
+    /// Answering.
+    Ready,
+    /// Down, until its next start.
+    BackingOff,
+    /// Down too often; it stays down until somebody restarts it.
+    Failed,
+    /// Ended by us.
+    Stopped,
+}
+
+impl ServerState {
+    fn of(state: &State) -> Self {
+        match state {
+            State::Starting => Self::Starting,
+            State::Ready(_) => Self::Ready,
+            State::BackingOff { .. } => Self::BackingOff,
+            State::Failed { .. } => Self::Failed,
+            State::Stopped => Self::Stopped,
+        }
+    }
+
+    /// The word for status and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::BackingOff => "backing_off",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! One conversation over a pipe: many callers ask at once, and each is given his own answer and nobody else's.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use router_core::{Cx, Error, Kind, Name, Outcome, Raw, Result, tool::Answer};
+use serde_json::json;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
+use tokio_util::task::TaskTracker;
+
+use super::{
+    Question, answer,
+    changes::Changes,
+    eras::{self, Era, Greeting},
+    lines::Edges,
+    listener::{self, Listener},
+    outbox::Outbox,
+};
+use crate::rpc::{self, Message, RpcError};
+
+/// How much later than the caller's deadline we give up ourselves: the layer in front knows whose fault the delay is,
+/// and must be the first to speak.
+pub(super) const AFTER_DEADLINE: Duration = Duration::from_millis(500);
+
+/// What a peer answered: a result, or an error.
+pub(super) type Reply = Result<Raw, RpcError>;
+
+/// A conversation with one process.
+pub(crate) struct Session {
+    name: Name,
+    outbox: Outbox,
+    waiting: Mutex<Waiting>,
+    next: AtomicU64,
+    greeting: OnceLock<Greeting>,
+    changes: Changes,
+    tally: Arc<Tally>,
+    tasks: TaskTracker,
+}
+
+/// What happened to a server, over all its connections.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// How often it was started again.
+    pub(crate) restarts: AtomicU64,
+    /// Why it was down the last time.
+    pub(crate) last_error: Mutex<Option<String>>,
+    /// Answers that nobody waited for.
+    pub(crate) strays: AtomicU64,
+    /// Lines that were no messages.
+    pub(crate) garbage: AtomicU64,
+}
+
+#[derive(Default)]
+struct Waiting {
+    callers: HashMap<u64, Waiter>,
+    /// Set when the conversation is over.
+    over: Option<Error>,
+}
+
+struct Waiter {
+    reply: oneshot::Sender<Result<Reply>>,
+    /// None for our own requests.
+    listener: Option<Listener>,
+}
+
+impl Session {
+    pub(super) fn new(name: &Name, outbox: Outbox, changes: &Changes, tally: &Arc<Tally>, tasks: &TaskTracker) -> Self {
+        Self {
+            name: Arc::clone(name),
+            outbox,
+            waiting: Mutex::default(),
+            next: AtomicU64::new(1),
+            greeting: OnceLock::new(),
+            changes: changes.clone(),
+            tally: Arc::clone(tally),
+            tasks: tasks.clone(),
+        }
+    }
+
+    pub(super) fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    pub(super) fn settle(&self, greeting: Greeting) {
+        let _ = self.greeting.set(greeting);
+    }
+
+    pub(super) fn era(&self) -> Era {
+        self.greeting.get().map_or(Era::Legacy, |greeting| greeting.era)
+    }
+
+    /// Asks on behalf of a caller. Dropping the future tells the server that nobody waits any more.
+    pub(super) async fn call(&self, cx: &Cx, question: Question<'_>) -> Result<Answer> {
+        let id = self.next_id();
+        let request = question.request(self.era(), id);
+        let listener = Listener::new(cx, request.token);
+        let until = cx.deadline() + AFTER_DEADLINE;
+        let reply = self.ask(id, (request.method, &request.params), Some(listener), until).await?;
+        answer::read(reply, request.from)
+    }
+
+    /// Asks for ourselves.
+    pub(super) async fn request(&self, method: &str, params: &Raw, until: Instant) -> Result<Reply> {
+        self.ask(self.next_id(), (method, params), None, until).await
+    }
+
+    /// Tells the server something.
+    pub(super) fn notify(&self, method: &str, params: Option<&Raw>) -> Result<()> {
+        self.outbox.send(None, line(rpc::notification(method, params)))
+    }
+
+    async fn ask(
+        &self,
+        id: u64,
+        (method, params): (&str, &Raw),
+        listener: Option<Listener>,
+        until: Instant,
+    ) -> Result<Reply> {
+        let (reply, answer) = oneshot::channel();
+        let _place = self.enter(id, Waiter { reply, listener })?;
+        self.outbox.send(Some(id), line(rpc::request(id, method, Some(params))))?;
+        match timeout_at(until, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(Error::new(Kind::Unavailable, "the conversation with the server is over")),
+            Err(_) => Err(Error::new(Kind::Deadline, format!("no answer to {method} before the deadline"))),
+        }
+    }
+
+    fn next_id(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn enter(&self, id: u64, waiter: Waiter) -> Result<Place<'_>> {
+        let mut waiting = self.waiting.lock();
+        if let Some(over) = &waiting.over {
+            return Err(over.clone().outcome_is(Outcome::NotSent));
+        }
+        waiting.callers.insert(id, waiter);
+        Ok(Place { session: self, id })
+    }
+
+    /// Ends the conversation: everybody who still waits is told why.
+    pub(super) fn close(&self, error: &Error) {
+        self.outbox.close();
+        let callers = {
+            let mut waiting = self.waiting.lock();
+            waiting.over.get_or_insert_with(|| error.clone());
+            std::mem::take(&mut waiting.callers)
+        };
+        for waiter in callers.into_values() {
+            let _ = waiter.reply.send(Err(error.clone().outcome_is(Outcome::Unknown)));
+        }
+    }
+
+    /// Takes in what the server said in one line. Whether it was a message.
+    pub(super) fn receive(self: &Arc<Self>, line: &Bytes) -> Heard {
+        if line.iter().all(u8::is_ascii_whitespace) {
+            return Heard::Nothing;
+        }
+        if rpc::is_batch(line) {
+            let Ok(messages) = rpc::read_batch(line) else { return self.broken(line) };
+            messages.into_iter().flatten().for_each(|message| self.route(message));
+            return Heard::Message;
+        }
+        match rpc::read(line) {
+            Ok(message) => {
+                self.route(message);
+                Heard::Message
+            }
+            Err(_) => self.broken(line),
+        }
+    }
+
+    /// A line that is no message is somebody's log; but an answer that we cannot read is the answer that there is.
+    fn broken(&self, line: &Bytes) -> Heard {
+        let Some(waiter) = self.claimed(&Edges::of(line)) else {
+            self.tally.garbage.fetch_add(1, Ordering::Relaxed);
+            return Heard::Garbage;
+        };
+        let flaw = rpc::read(line).err().map(|error| error.message).unwrap_or_default();
+        let _ = waiter.reply.send(Err(Error::new(Kind::Protocol, format!("the server's answer is {flaw}"))));
+        Heard::Message
+    }
+
+    /// A line was too long to be read: whoever it was for is told.
+    pub(super) fn too_long(&self, edges: &Edges) {
+        let message = format!("the server's answer is longer than {} MiB", super::lines::LINE_MAX >> 20);
+        match self.claimed(edges) {
+            Some(waiter) => drop(waiter.reply.send(Err(Error::new(Kind::Protocol, message)))),
+            None => drop(self.tally.garbage.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
+
+    fn claimed(&self, edges: &Edges) -> Option<Waiter> {
+        let id = id_at_the_edge(edges)?;
+        self.waiting.lock().callers.remove(&id)
+    }
+
+    fn route(self: &Arc<Self>, message: Message) {
+        match message {
+            Message::Response { id, outcome } => {
+                let waiter = id.and_then(|id| id.as_u64()).and_then(|id| self.waiting.lock().callers.remove(&id));
+                match waiter {
+                    Some(waiter) => drop(waiter.reply.send(Ok(outcome))),
+                    None => drop(self.tally.strays.fetch_add(1, Ordering::Relaxed)),
+                }
+            }
+            Message::Notification { method, params } => self.hear(method, params),
+            Message::Request { id, method, params } => self.asked(id, method, params),
+        }
+    }
+
+    fn hear(&self, method: Arc<str>, params: Option<Raw>) {
+        self.changes.hear(&method);
+        let listener = match &*method {
+            listener::PROGRESS => params.as_ref().and_then(eras::token_of).and_then(|id| self.listener(id)),
+            // A log line names no request: with one caller it is his, with more it would be told to the wrong one.
+            listener::MESSAGE => self.only_listener(),
+            _ => None,
+        };
+        if let Some(listener) = listener {
+            listener.hear(method, params);
+        } else {
+            tracing::trace!(server = %self.name, %method, ?params, "a notification that nobody waits for");
+        }
+    }
+
+    fn listener(&self, id: u64) -> Option<Listener> {
+        self.waiting.lock().callers.get(&id)?.listener.clone()
+    }
+
+    /// The caller in flight, when there is exactly one.
+    fn only_listener(&self) -> Option<Listener> {
+        let waiting = self.waiting.lock();
+        let mut listeners = waiting.callers.values().filter_map(|waiter| waiter.listener.as_ref());
+        match (listeners.next(), listeners.next()) {
+            (Some(listener), None) => Some(listener.clone()),
+            _ => None,
+        }
+    }
+
+    /// A question of the server. It names no request that caused it: only a caller who is alone can be meant.
+    fn asked(self: &Arc<Self>, id: rpc::Id, method: Arc<str>, params: Option<Raw>) {
+        let answered = match (&*method, self.only_listener()) {
+            ("ping", _) => Ok(Raw::trusted("{}")),
+            (_, Some(listener)) if listener::can_be_relayed(&method) => {
+                let session = Arc::clone(self);
+                self.tasks.spawn(async move {
+                    let answered = listener.answer(&method, params).await;
+                    session.respond(&id, &answered);
+                });
+                return;
+            }
+            _ => Err(listener::cannot(&method)),
+        };
+        self.respond(&id, &answered);
+    }
+
+    fn respond(&self, id: &rpc::Id, answered: &Reply) {
+        let frame = match answered {
+            Ok(result) => rpc::result(id, result),
+            Err(error) => rpc::error(Some(id), error),
+        };
+        if let Err(error) = self.outbox.send(None, line(frame)) {
+            tracing::debug!(server = %self.name, %error, "an answer to the server could not be sent");
+        }
+    }
+}
+
+/// What a line was.
+#[derive(Debug, PartialEq)]
+pub(super) enum Heard {
+    Message,
+    Garbage,
+    Nothing,
+}
+
+/// A caller's place among those who wait; giving it up before the answer cancels the request.
+struct Place<'a> {
+    session: &'a Session,
+    id: u64,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let waiter = self.session.waiting.lock().callers.remove(&self.id);
+        let Some(Waiter { listener: Some(_), .. }) = waiter else { return };
+        if self.session.outbox.retract(self.id) {
+            return;
+        }
+        let params = json!({ "requestId": self.id, "reason": "the caller no longer waits" });
+        let _ = self.session.notify("notifications/cancelled", Some(&Raw::trusted(params.to_string())));
+    }
+}
+
+/// A frame as a line: pipes carry one message per line.
+fn line(frame: Bytes) -> Bytes {
+    let mut line = match frame.try_into_mut() {
+        Ok(frame) => frame,
+        Err(frame) => frame.as_ref().into(),
+    };
+    line.extend_from_slice(b"\n");
+    line.freeze()
+}
+
+/// The id of a response of which only the ends are known: writers put it in the first two places, or in the last two.
+fn id_at_the_edge(edges: &Edges) -> Option<u64> {
+    let (head, tail) = (compact(&edges.head), compact(&edges.tail));
+    let head = head.strip_prefix('{')?;
+    let leading = head.strip_prefix("\"jsonrpc\":\"2.0\",").unwrap_or(head).strip_prefix("\"id\":");
+    let digits = if let Some(leading) = leading {
+        let (digits, rest) = leading.split_once(',')?;
+        let rest = rest.strip_prefix("\"jsonrpc\":\"2.0\",").unwrap_or(rest);
+        (rest.starts_with("\"result\":") || rest.starts_with("\"error\":")).then_some(digits)?
+    } else {
+        let tail = tail.strip_suffix('}')?;
+        let tail = tail.strip_suffix(",\"jsonrpc\":\"2.0\"").unwrap_or(tail);
+        tail.rsplit_once(",\"id\":")?.1
+    };
+    digits.parse().ok()
+}
+
+fn compact(edge: &[u8]) -> String {
+    String::from_utf8_lossy(edge).chars().filter(|c| !c.is_ascii_whitespace()).collect()
+}
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

@@ -1,0 +1,243 @@
+//! Conversations with a server that is a few lines of test.
+
+use router_core::{Caller, Note, Peer, Pulse, tool::ToolCall};
+use tokio::net::unix::pipe;
+
+use super::*;
+use crate::{
+    client::lines::{Line, Lines},
+    fields,
+};
+
+/// A server whose words the test puts into its mouth.
+struct Talk {
+    session: Arc<Session>,
+    heard: Lines<pipe::Receiver>,
+}
+
+impl Talk {
+    fn start() -> Self {
+        let (sender, receiver) = pipe::pipe().unwrap();
+        let session = Session::new(
+            &"s".into(),
+            Outbox::new(sender),
+            &Changes::new(),
+            &Arc::new(Tally::default()),
+            &TaskTracker::new(),
+        );
+        Self { session: Arc::new(session), heard: Lines::new(receiver, 1 << 20) }
+    }
+
+    async fn hears(&mut self) -> Raw {
+        match self.heard.next().await.unwrap() {
+            Some(Line::Whole(line)) => Raw::trusted(line),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn says(&self, line: &str) -> Heard {
+        self.session.receive(&Bytes::copy_from_slice(line.as_bytes()))
+    }
+}
+
+fn cx() -> Cx {
+    Cx::new(Arc::new(Caller::anonymous("r")), Duration::from_secs(5))
+}
+
+fn call(name: &str) -> ToolCall {
+    ToolCall::new(name, None)
+}
+
+#[derive(Default)]
+struct Ears {
+    notes: Mutex<Vec<(String, String)>>,
+}
+
+impl Peer for Ears {
+    fn notify(&self, note: Note) {
+        self.notes.lock().push((note.method.to_string(), note.params.as_str().to_owned()));
+    }
+
+    fn ask<'a>(&'a self, method: &'a str, _: Raw) -> std::pin::Pin<Box<dyn Future<Output = Result<Raw>> + Send + 'a>> {
+        Box::pin(async move { Ok(Raw::trusted(format!("{{\"asked\":\"{method}\"}}"))) })
+    }
+
+    fn capabilities(&self) -> Raw {
+        Raw::trusted("{}")
+    }
+}
+
+#[tokio::test]
+async fn answers_in_any_order_reach_their_callers() {
+    let mut talk = Talk::start();
+    let session = Arc::clone(&talk.session);
+    let (cx, calls) = (cx(), [call("a"), call("b"), call("c")]);
+    let ask = async {
+        let [a, b, c] = &calls;
+        tokio::join!(
+            session.call(&cx, Question::Tool(a)),
+            session.call(&cx, Question::Tool(b)),
+            session.call(&cx, Question::Tool(c))
+        )
+    };
+    let serve = async {
+        let mut asked = Vec::new();
+        for _ in 0..3 {
+            asked.push(talk.hears().await);
+        }
+        for request in asked.iter().rev() {
+            let id = fields::number(request, "id").unwrap();
+            let name = fields::get_path(request, &["params", "name"]).unwrap();
+            let answer = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"for":{}}}}}"#, name.as_str());
+            assert_eq!(talk.says(&answer), Heard::Message);
+            assert_eq!(talk.says(&answer), Heard::Message, "said twice");
+        }
+        talk
+    };
+    let ((a, b, c), talk) = tokio::join!(ask, serve);
+    let said = [a, b, c].map(|answer| answer.unwrap().result.as_str().to_owned());
+    assert_eq!(said, [r#"{"for":"a"}"#, r#"{"for":"b"}"#, r#"{"for":"c"}"#]);
+    assert_eq!(talk.session.tally.strays.load(Ordering::Relaxed), 3);
+    assert!(talk.session.waiting.lock().callers.is_empty());
+}
+
+#[tokio::test]
+async fn progress_and_questions_find_the_caller() {
+    let mut talk = Talk::start();
+    let session = Arc::clone(&talk.session);
+    let (ears, pulse) = (Arc::new(Ears::default()), Pulse::default());
+    let cx = cx().with_peer(Arc::clone(&ears) as Arc<dyn Peer>).with_pulse(pulse.clone());
+    let mut call = call("slow");
+    call.extra = Some(Raw::trusted(r#"{"_meta":{"progressToken":"mine"}}"#));
+    let serve = async {
+        let request = talk.hears().await;
+        let id = fields::number(&request, "id").unwrap();
+        assert_eq!(
+            fields::get(&request, "params").unwrap().as_str(),
+            format!(r#"{{"_meta":{{"progressToken":{id}}},"name":"slow","arguments":{{}}}}"#)
+        );
+        talk.says(&format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{id},"progress":0.50}}}}"#
+        ));
+        talk.says(r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":999,"progress":1}}"#);
+        talk.says(r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info"}}"#);
+        talk.says(r#"{"jsonrpc":"2.0","id":"q1","method":"elicitation/create","params":{}}"#);
+        let answered = talk.hears().await;
+        talk.says(r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#);
+        let pinged = talk.hears().await;
+        talk.says(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#));
+        (answered, pinged)
+    };
+    let (answer, (answered, pinged)) = tokio::join!(session.call(&cx, Question::Tool(&call)), serve);
+    assert!(answer.is_ok());
+    assert_eq!(
+        *ears.notes.lock(),
+        [
+            ("notifications/progress".to_owned(), r#"{"progressToken":"mine","progress":0.50}"#.to_owned()),
+            ("notifications/message".to_owned(), r#"{"level":"info"}"#.to_owned()),
+        ]
+    );
+    assert_eq!(answered.as_str(), r#"{"jsonrpc":"2.0","id":"q1","result":{"asked":"elicitation/create"}}"#);
+    assert_eq!(pinged.as_str(), r#"{"jsonrpc":"2.0","id":7,"result":{}}"#);
+    assert_eq!(pulse.beats(), 4);
+}
+
+#[tokio::test]
+async fn a_question_outside_any_call_is_refused() {
+    let mut talk = Talk::start();
+    talk.says(r#"{"jsonrpc":"2.0","id":1,"method":"roots/list"}"#);
+    let refused = talk.hears().await;
+    assert_eq!(
+        refused.as_str(),
+        r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"the client cannot answer roots/list"}}"#
+    );
+}
+
+#[tokio::test]
+async fn a_dropped_call_is_cancelled_and_forgotten() {
+    let mut talk = Talk::start();
+    let session = Arc::clone(&talk.session);
+    let (cx, call) = (cx(), call("slow"));
+    let id = tokio::select! {
+        _ = session.call(&cx, Question::Tool(&call)) => panic!("nobody answered"),
+        request = talk.hears() => fields::number(&request, "id").unwrap(),
+    };
+    let cancelled = talk.hears().await;
+    assert_eq!(fields::text(&cancelled, "method").as_deref(), Some("notifications/cancelled"));
+    assert_eq!(fields::get_path(&cancelled, &["params", "requestId"]).unwrap().as_str(), id.to_string());
+    assert!(talk.session.waiting.lock().callers.is_empty());
+    talk.says(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#));
+    assert_eq!(talk.session.tally.strays.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn the_end_is_told_to_everybody() {
+    let mut talk = Talk::start();
+    let session = Arc::clone(&talk.session);
+    let (cx, call) = (cx(), call("t"));
+    let serve = async {
+        talk.hears().await;
+        talk.session.close(&Error::new(Kind::Unavailable, "it died"));
+    };
+    let (answer, ()) = tokio::join!(session.call(&cx, Question::Tool(&call)), serve);
+    let error = answer.unwrap_err();
+    assert_eq!((error.kind(), error.outcome(), error.message()), (Kind::Unavailable, Outcome::Unknown, "it died"));
+    let later = session.call(&cx, Question::Tool(&call)).await.unwrap_err();
+    assert_eq!((later.kind(), later.outcome()), (Kind::Unavailable, Outcome::NotSent));
+}
+
+#[tokio::test]
+async fn what_is_no_message_is_counted_and_what_is_unreadable_is_told() {
+    let talk = Talk::start();
+    for garbage in ["INFO starting", "{\"a\":1}", "{\"jsonrpc\":\"2.0\",\"id\":77,", "\u{feff}{}"] {
+        assert_eq!(talk.says(garbage), Heard::Garbage, "{garbage}");
+    }
+    assert_eq!(talk.says("  \r"), Heard::Nothing);
+    assert_eq!(talk.session.tally.garbage.load(Ordering::Relaxed), 4);
+    for (head, tail) in
+        [(r#"{"jsonrpc":"2.0","id":1,"result":"#, "}"), (r#"{"result":"#, r#","id":1, "jsonrpc": "2.0"}"#)]
+    {
+        let mut talk = Talk::start();
+        let session = Arc::clone(&talk.session);
+        let (cx, call) = (cx(), call("deep"));
+        let serve = async {
+            talk.hears().await;
+            talk.says(&format!("{head}{}{}{tail}", "[".repeat(70), "]".repeat(70)))
+        };
+        let (answer, heard) = tokio::join!(session.call(&cx, Question::Tool(&call)), serve);
+        assert_eq!(heard, Heard::Message);
+        let error = answer.unwrap_err();
+        assert_eq!(error.kind(), Kind::Protocol);
+        assert_eq!(error.message(), "the server's answer is nested deeper than 64 levels");
+    }
+}
+
+#[test]
+fn the_id_of_a_line_too_long_is_at_one_of_its_ends() {
+    for (head, tail, id) in [
+        (r#"{"jsonrpc":"2.0","id":12,"result":{"#, "}}", Some(12)),
+        (r#"{"jsonrpc": "2.0", "id": 12, "result":{"#, "}}", Some(12)),
+        (r#"{"id":3,"result":"#, "", Some(3)),
+        (r#"{"id":3,"jsonrpc":"2.0","error":"#, "", Some(3)),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"sampling/createMessage","params":"#, "}", None),
+        (r#"{"result":{"content":["#, r#"]},"jsonrpc":"2.0","id":4}"#, Some(4)),
+        (r#"{"result":{"id":5,"#, r#"],"id":6}}"#, None),
+        (r#"{"jsonrpc":"2.0","method":"n","params":{"#, r#""id":7}}"#, None),
+        ("garbage", r#","id":6}"#, None),
+    ] {
+        let edges = Edges { head: head.into(), tail: tail.into() };
+        assert_eq!(id_at_the_edge(&edges), id, "{head} {tail}");
+    }
+}
+
+#[tokio::test]
+async fn batches_are_read() {
+    let mut talk = Talk::start();
+    assert_eq!(
+        talk.says(r#"[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","id":2,"method":"ping"}]"#),
+        Heard::Message
+    );
+    for id in [1, 2] {
+        assert_eq!(fields::number(&talk.hears().await, "id"), Some(id));
+    }
+}

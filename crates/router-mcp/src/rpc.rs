@@ -1,0 +1,534 @@
+//! JSON-RPC 2.0 as MCP uses it: the envelope is read in one scan, `params` and `result` stay the bytes they were.
+
+use std::{
+    borrow::Cow,
+    fmt,
+    hash::{Hash, Hasher},
+    ops::Range,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use router_core::Raw;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use smallvec::SmallVec;
+
+use crate::scan::{Flaw, Scanner};
+
+/// The numbers of errors that the protocol gives a meaning to.
+pub mod code {
+    /// The bytes are not JSON.
+    pub const PARSE: i64 = -32700;
+    /// The JSON is not a message.
+    pub const INVALID_REQUEST: i64 = -32600;
+    /// There is no such method.
+    pub const METHOD_NOT_FOUND: i64 = -32601;
+    /// The parameters are wrong, or name something that does not exist.
+    pub const INVALID_PARAMS: i64 = -32602;
+    /// A defect.
+    pub const INTERNAL: i64 = -32603;
+    /// A resource does not exist, as servers before 2026-07-28 say it.
+    pub const RESOURCE_NOT_FOUND: i64 = -32002;
+    /// HTTP headers and body say different things (2026-07-28).
+    pub const HEADER_MISMATCH: i64 = -32020;
+    /// The client did not declare a capability that the request needs (2026-07-28).
+    pub const MISSING_CAPABILITY: i64 = -32021;
+    /// The protocol version is not served (2026-07-28).
+    pub const UNSUPPORTED_VERSION: i64 = -32022;
+}
+
+/// How many messages one batch may hold.
+const BATCH_MAX: usize = 100;
+
+/// The id of a request: a number or a string, exactly as its sender wrote it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Id(Raw);
+
+impl Id {
+    /// The id as JSON.
+    pub fn raw(&self) -> &Raw {
+        &self.0
+    }
+
+    /// An id of our own making.
+    pub fn number(number: u64) -> Self {
+        Self(Raw::trusted(number.to_string()))
+    }
+
+    /// A value as an id, when it can be one.
+    pub fn from_raw(raw: Raw) -> Option<Self> {
+        matches!(raw.bytes().first(), Some(b'"' | b'-' | b'0'..=b'9')).then_some(Self(raw))
+    }
+
+    /// The id as a number, when it is one of ours.
+    pub fn as_u64(&self) -> Option<u64> {
+        self.0.as_str().parse().ok()
+    }
+}
+
+impl Hash for Id {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.bytes().hash(state);
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One message.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Message {
+    /// Wants an answer.
+    Request {
+        /// What the answer has to carry.
+        id: Id,
+        /// What is asked.
+        method: Arc<str>,
+        /// An object.
+        params: Option<Raw>,
+    },
+    /// Wants none.
+    Notification {
+        /// What is told.
+        method: Arc<str>,
+        /// An object.
+        params: Option<Raw>,
+    },
+    /// The answer to a request.
+    Response {
+        /// Whose; `None` when the other side could not tell.
+        id: Option<Id>,
+        /// The result as it came, or the error.
+        outcome: Result<Raw, RpcError>,
+    },
+}
+
+/// An error of JSON-RPC.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{message} ({code})")]
+pub struct RpcError {
+    /// See [`code`].
+    pub code: i64,
+    /// One sentence.
+    pub message: String,
+    /// What a program needs to know.
+    pub data: Option<Raw>,
+}
+
+impl RpcError {
+    /// An error without data.
+    pub fn new(code: i64, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), data: None }
+    }
+
+    /// The same error with data.
+    #[must_use]
+    pub fn with_data(self, data: Raw) -> Self {
+        Self { data: Some(data), ..self }
+    }
+
+    /// The error object of a message.
+    pub fn parse(raw: &[u8]) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Wire<'a> {
+            code: i64,
+            #[serde(default)]
+            message: Cow<'a, str>,
+            #[serde(borrow)]
+            data: Option<&'a RawValue>,
+        }
+        let wire: Wire<'_> = serde_json::from_slice(raw).ok()?;
+        let data = wire.data.map(|data| Raw::trusted(data.get().to_owned()));
+        Some(Self { code: wire.code, message: wire.message.into_owned(), data })
+    }
+}
+
+impl From<Flaw> for RpcError {
+    fn from(flaw: Flaw) -> Self {
+        let code = match flaw {
+            Flaw::Grammar(_) => code::PARSE,
+            Flaw::Depth => code::INVALID_REQUEST,
+        };
+        Self::new(code, flaw.to_string())
+    }
+}
+
+fn invalid(message: &str) -> RpcError {
+    RpcError::new(code::INVALID_REQUEST, message)
+}
+
+/// Reads one message. `params` and `result` are slices of `frame`.
+pub fn read(frame: &Bytes) -> Result<Message, RpcError> {
+    let mut scanner = Scanner::new(text(frame)?);
+    if scanner.peek() != Some(b'{') {
+        scanner.value()?;
+        scanner.end()?;
+        return Err(invalid("a message is a JSON object"));
+    }
+    let envelope = Envelope::scan(&mut scanner, frame)?;
+    scanner.end()?;
+    envelope.message(frame)
+}
+
+/// Whether a frame is a batch, which only the revision 2025-03-26 has.
+pub fn is_batch(frame: &[u8]) -> bool {
+    frame.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
+}
+
+/// Reads a batch; each of its messages is right or wrong for itself.
+pub fn read_batch(frame: &Bytes) -> Result<Vec<Result<Message, RpcError>>, RpcError> {
+    let mut scanner = Scanner::new(text(frame)?);
+    let mut place = scanner.array()?;
+    let mut parts = Vec::new();
+    while scanner.element(&mut place)? {
+        parts.push(scanner.value()?);
+        if parts.len() > BATCH_MAX {
+            return Err(invalid("a batch holds at most 100 messages"));
+        }
+    }
+    scanner.end()?;
+    if parts.is_empty() {
+        return Err(invalid("a batch holds at least one message"));
+    }
+    Ok(parts.into_iter().map(|part| read(&frame.slice(part))).collect())
+}
+
+fn text(frame: &[u8]) -> Result<&str, RpcError> {
+    std::str::from_utf8(frame).map_err(|flaw| Flaw::Grammar(flaw.valid_up_to()).into())
+}
+
+/// Where the members of an envelope stand in their frame.
+#[derive(Default)]
+struct Envelope {
+    version: Option<Range<usize>>,
+    id: Option<Range<usize>>,
+    method: Option<Range<usize>>,
+    params: Option<Range<usize>>,
+    result: Option<Range<usize>>,
+    error: Option<Range<usize>>,
+}
+
+impl Envelope {
+    fn scan(scanner: &mut Scanner<'_>, frame: &[u8]) -> Result<Self, RpcError> {
+        let mut envelope = Self::default();
+        let mut place = scanner.object()?;
+        let mut seen = Keys::new();
+        while let Some(key) = scanner.key(&mut place)? {
+            let key = seen.add(frame, key);
+            let slot = match key {
+                "jsonrpc" => &mut envelope.version,
+                "id" => &mut envelope.id,
+                "method" => &mut envelope.method,
+                "params" => &mut envelope.params,
+                "result" => &mut envelope.result,
+                "error" => &mut envelope.error,
+                _ => &mut None,
+            };
+            *slot = Some(if key == "params" { distinct(scanner, frame)? } else { scanner.value()? });
+        }
+        seen.check()?;
+        Ok(envelope)
+    }
+
+    fn message(self, frame: &Bytes) -> Result<Message, RpcError> {
+        let part = |range: Range<usize>| Raw::trusted(frame.slice(range));
+        if self.version.map(part).as_ref().map(Raw::as_str) != Some("\"2.0\"") {
+            return Err(invalid("`jsonrpc` has to be \"2.0\""));
+        }
+        let id = match self.id.map(part) {
+            Some(raw) if raw.as_str() == "null" => None,
+            Some(raw) => Some(Id::from_raw(raw).ok_or_else(|| invalid("`id` has to be a string or a number"))?),
+            None => None,
+        };
+        if let Some(method) = self.method {
+            let method = frame.get(method).unwrap_or_default();
+            if method.first() != Some(&b'"') {
+                return Err(invalid("`method` has to be a string"));
+            }
+            let method = Arc::from(&*unquoted(method));
+            let params = params(self.params.map(part))?;
+            return Ok(match id {
+                Some(id) => Message::Request { id, method, params },
+                None => Message::Notification { method, params },
+            });
+        }
+        match (self.result.map(part), self.error.map(part)) {
+            (Some(result), None) => Ok(Message::Response { id, outcome: Ok(result) }),
+            (None, Some(error)) => {
+                let error = RpcError::parse(error.bytes()).ok_or_else(|| invalid("`error` has no code"))?;
+                Ok(Message::Response { id, outcome: Err(error) })
+            }
+            _ => Err(invalid("a message has a method, or a result, or an error")),
+        }
+    }
+}
+
+/// Absent and `null` are the same to clients that write their empty fields down.
+fn params(params: Option<Raw>) -> Result<Option<Raw>, RpcError> {
+    match params {
+        Some(raw) if raw.as_str() == "null" => Ok(None),
+        Some(raw) if raw.bytes().first() != Some(&b'{') => Err(invalid("`params` has to be an object")),
+        params => Ok(params),
+    }
+}
+
+/// Steps over a value; if it is an object, no key of it may come twice.
+fn distinct(scanner: &mut Scanner<'_>, frame: &[u8]) -> Result<Range<usize>, RpcError> {
+    if scanner.peek() != Some(b'{') {
+        return Ok(scanner.value()?);
+    }
+    let start = scanner.at();
+    let mut place = scanner.object()?;
+    let mut seen = Keys::new();
+    while let Some(key) = scanner.key(&mut place)? {
+        seen.add(frame, key);
+        scanner.value()?;
+    }
+    seen.check()?;
+    Ok(start..scanner.at())
+}
+
+/// The keys of one object. Of a key that comes twice some parsers take the first and some the last, so that what was
+/// checked here would not be what is obeyed there: such an object is refused.
+struct Keys<'a>(SmallVec<[Cow<'a, str>; 8]>);
+
+impl<'a> Keys<'a> {
+    fn new() -> Self {
+        Self(SmallVec::new())
+    }
+
+    fn add(&mut self, frame: &'a [u8], key: Range<usize>) -> &str {
+        self.0.push(unquoted(frame.get(key).unwrap_or_default()));
+        self.0.last().map_or("", |key| key)
+    }
+
+    fn check(mut self) -> Result<(), RpcError> {
+        self.0.sort_unstable();
+        match self.0.windows(2).find(|pair| pair.first() == pair.last()) {
+            Some([key, ..]) => Err(invalid(&format!("the key {key:?} comes twice"))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a JSON string says; the bytes have been scanned.
+pub(crate) fn unquoted(string: &[u8]) -> Cow<'_, str> {
+    if memchr::memchr(b'\\', string).is_some() {
+        return Cow::Owned(serde_json::from_slice(string).unwrap_or_default());
+    }
+    let inner = string.get(1..string.len().saturating_sub(1)).unwrap_or_default();
+    std::str::from_utf8(inner).map_or(Cow::Borrowed(""), Cow::Borrowed)
+}
+
+/// `text` as a JSON string.
+pub fn quoted(text: &str) -> Raw {
+    let mut json = Vec::with_capacity(text.len() + 2);
+    push_quoted(&mut json, text);
+    Raw::trusted(json)
+}
+
+fn push_quoted(json: &mut Vec<u8>, text: &str) {
+    if text.bytes().any(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)) {
+        json.extend_from_slice(serde_json::Value::from(text).to_string().as_bytes());
+        return;
+    }
+    json.push(b'"');
+    json.extend_from_slice(text.as_bytes());
+    json.push(b'"');
+}
+
+const HEAD: &[u8] = br#"{"jsonrpc":"2.0""#;
+
+fn write(parts: &[(&str, &[u8])]) -> Bytes {
+    let size: usize = parts.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+    let mut json = Vec::with_capacity(HEAD.len() + size + 1);
+    json.extend_from_slice(HEAD);
+    for (name, value) in parts {
+        json.extend_from_slice(b",\"");
+        json.extend_from_slice(name.as_bytes());
+        json.extend_from_slice(b"\":");
+        json.extend_from_slice(value);
+    }
+    json.push(b'}');
+    json.into()
+}
+
+/// Writes a request with an id of ours.
+pub fn request(id: u64, method: &str, params: Option<&Raw>) -> Bytes {
+    let (id, method) = (id.to_string(), quoted(method));
+    let head = [("id", id.as_bytes()), ("method", &method.bytes()[..])];
+    write_with(&head, "params", params)
+}
+
+/// Writes a notification.
+pub fn notification(method: &str, params: Option<&Raw>) -> Bytes {
+    write_with(&[("method", quoted(method).bytes())], "params", params)
+}
+
+fn write_with(head: &[(&str, &[u8])], name: &str, value: Option<&Raw>) -> Bytes {
+    let mut parts: SmallVec<[(&str, &[u8]); 3]> = SmallVec::from_slice(head);
+    if let Some(value) = value {
+        parts.push((name, value.bytes()));
+    }
+    write(&parts)
+}
+
+/// Writes a successful answer.
+pub fn result(id: &Id, result: &Raw) -> Bytes {
+    write(&[("id", id.raw().bytes()), ("result", result.bytes())])
+}
+
+/// Writes a failed answer; without an id when it could not be read.
+pub fn error(id: Option<&Id>, error: &RpcError) -> Bytes {
+    let id = id.map_or(&b"null"[..], |id| id.raw().bytes());
+    write(&[("id", id), ("error", error_object(error).bytes())])
+}
+
+/// A message without line breaks, as pipes and event streams need it. JSON has them only between its tokens, where
+/// a space means the same; a message without any is handed back as it is.
+pub fn one_line(message: &Bytes) -> Bytes {
+    if memchr::memchr2(b'\n', b'\r', message).is_none() {
+        return message.clone();
+    }
+    message.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect()
+}
+
+fn error_object(error: &RpcError) -> Raw {
+    let mut json = format!("{{\"code\":{},\"message\":", error.code).into_bytes();
+    push_quoted(&mut json, &error.message);
+    if let Some(data) = &error.data {
+        json.extend_from_slice(b",\"data\":");
+        json.extend_from_slice(data.bytes());
+    }
+    json.push(b'}');
+    Raw::trusted(json)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn raw(json: &str) -> Raw {
+        Raw::trusted(json.to_owned())
+    }
+
+    fn id(json: &str) -> Id {
+        Id::from_raw(raw(json)).unwrap()
+    }
+
+    fn read_str(frame: &str) -> Result<Message, RpcError> {
+        read(&Bytes::copy_from_slice(frame.as_bytes()))
+    }
+
+    #[test]
+    fn every_kind_of_message_is_read() {
+        for (frame, expected) in [
+            (
+                r#" {"jsonrpc":"2.0","id":0,"method":"tools\/list","params": {"z":1.50, "a":{}} } "#,
+                Message::Request {
+                    id: id("0"),
+                    method: "tools/list".into(),
+                    params: Some(raw(r#"{"z":1.50, "a":{}}"#)),
+                },
+            ),
+            (
+                r#"{"params":null,"method":"ping","id":"a\"b","jsonrpc":"2.0","extra":1}"#,
+                Message::Request { id: id(r#""a\"b""#), method: "ping".into(), params: None },
+            ),
+            (r#"{"jsonrpc":"2.0","method":"n"}"#, Message::Notification { method: "n".into(), params: None }),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"result":{"x":1e2}}"#,
+                Message::Response { id: Some(id("1")), outcome: Ok(raw(r#"{"x":1e2}"#)) },
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"no\n","data":[1.0]}}"#,
+                Message::Response { id: None, outcome: Err(RpcError::new(-32700, "no\n").with_data(raw("[1.0]"))) },
+            ),
+        ] {
+            assert_eq!(read_str(frame), Ok(expected), "{frame}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_message_is_refused_with_its_reason() {
+        for (frame, code) in [
+            ("", code::PARSE),
+            ("{", code::PARSE),
+            ("[]", code::INVALID_REQUEST),
+            ("1", code::INVALID_REQUEST),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"a"} x"#, code::PARSE),
+            (r#"{"id":1,"method":"a"}"#, code::INVALID_REQUEST),
+            (r#"{"jsonrpc":"1.0","id":1,"method":"a"}"#, code::INVALID_REQUEST),
+            (r#"{"jsonrpc":"2.0","id":{},"method":"a"}"#, code::INVALID_REQUEST),
+            (r#"{"jsonrpc":"2.0","id":true,"method":"a"}"#, code::INVALID_REQUEST),
+            (r#"{"jsonrpc":"2.0","id":1,"method":1}"#, code::INVALID_REQUEST),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"a","params":[1]}"#, code::INVALID_REQUEST),
+            (r#"{"jsonrpc":"2.0","id":1}"#, code::INVALID_REQUEST),
+            (r#"{"jsonrpc":"2.0","id":1,"result":1,"error":{"code":1,"message":""}}"#, code::INVALID_REQUEST),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"tools/call"}"#, code::INVALID_REQUEST),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"a","m\u0065thod":"b"}"#, code::INVALID_REQUEST),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"a","params":{"name":1,"n\u0061me":2}}"#, code::INVALID_REQUEST),
+        ] {
+            assert_eq!(read_str(frame).map_err(|error| error.code), Err(code), "{frame}");
+        }
+        assert_eq!(read(&Bytes::from_static(b"\"\xff\"")).map_err(|error| error.code), Err(code::PARSE));
+    }
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        let params = raw(r#"{"b":1,"a":[]}"#);
+        assert_eq!(
+            read(&request(7, "a\"b", Some(&params))),
+            Ok(Message::Request { id: Id::number(7), method: "a\"b".into(), params: Some(params.clone()) })
+        );
+        assert_eq!(notification("n", None), r#"{"jsonrpc":"2.0","method":"n"}"#);
+        assert_eq!(result(&id("\"x\""), &params), r#"{"jsonrpc":"2.0","id":"x","result":{"b":1,"a":[]}}"#);
+        let failure = RpcError::new(-1, "tab\t").with_data(raw("null"));
+        assert_eq!(
+            error(None, &failure),
+            r#"{"jsonrpc":"2.0","id":null,"error":{"code":-1,"message":"tab\t","data":null}}"#
+        );
+    }
+
+    #[test]
+    fn a_batch_is_right_or_wrong_by_message() {
+        let batch = Bytes::from_static(br#" [{"jsonrpc":"2.0","id":1,"method":"a"}, 5]"#);
+        assert!(is_batch(&batch));
+        let messages = read_batch(&batch).unwrap();
+        assert_eq!(messages.len(), 2);
+        assert!(messages[0].is_ok() && messages[1].is_err());
+        assert!(read_batch(&Bytes::from_static(b"[]")).is_err());
+        let many = format!("[{}]", vec!["1"; 101].join(","));
+        assert!(read_batch(&many.into()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(frame in prop::collection::vec(any::<u8>(), 0..200)) {
+            let frame = Bytes::from(frame);
+            drop(read(&frame));
+            drop(read_batch(&frame));
+        }
+
+        #[test]
+        fn slices_what_serde_json_would_read(
+            key in "[a-z\"\\\\é]{1,5}", value in any::<i64>(), method in "[a-z/\"]{1,12}",
+        ) {
+            let params = serde_json::json!({ key: value });
+            let frame = serde_json::json!({ "jsonrpc": "2.0", "id": value, "method": method, "params": params });
+            let Ok(Message::Request { id, method: read_method, params: Some(read_params) }) = read_str(&frame.to_string())
+            else {
+                return Err(TestCaseError::fail("no request"));
+            };
+            prop_assert_eq!(id.raw().as_str(), value.to_string());
+            prop_assert_eq!(&*read_method, method.as_str());
+            prop_assert_eq!(serde_json::from_str::<serde_json::Value>(read_params.as_str()).unwrap(), params);
+        }
+    }
+}

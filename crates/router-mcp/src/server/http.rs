@@ -1,0 +1,284 @@
+//! The HTTP side: Streamable HTTP of every revision on one endpoint.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{FutureExt, future::BoxFuture};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
+    header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE},
+    request::Parts,
+};
+use router_core::{Cx, Raw};
+use tokio::{
+    sync::mpsc,
+    time::{Duration, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Body, Front, Outcome, Question, failure, headers,
+    listen::Listener,
+    meta::Meta,
+    origin::{Origin, Refusal, admit},
+    reply,
+    version::Version,
+};
+use crate::rpc::{self, Id, Message, RpcError, code};
+
+/// After how much silence the answer begins as a stream, so that nobody on the way gives up on it.
+const QUIET: Duration = Duration::from_secs(10);
+/// How many notes wait for a client that reads slowly; those beyond are lost.
+const NOTES: usize = 64;
+
+/// Proxies must not hold events back.
+const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+impl Front {
+    /// Answers one HTTP request. The caller has read the body, and checked its size, who asks, `Host` and `Origin`.
+    pub async fn handle(&self, cx: Cx, parts: &Parts, body: Bytes) -> Response<Body> {
+        let outcome = match parts.method {
+            Method::POST => self.post(cx, &parts.headers, body).await,
+            Method::GET => self.stream(&cx, &parts.headers),
+            Method::DELETE => self.delete(&cx, &parts.headers),
+            _ => Ok(not_allowed()),
+        };
+        outcome.unwrap_or_else(|refusal| refused(None, &refusal))
+    }
+
+    async fn post(&self, cx: Cx, headers: &HeaderMap, body: Bytes) -> Result<Response<Body>, Refusal> {
+        if rpc::is_batch(&body) {
+            return self.batch(cx, headers, &body).await;
+        }
+        match rpc::read(&body)? {
+            Message::Request { id, method, params } => {
+                let outcome = self.request(cx, headers, (id.clone(), method, params)).await;
+                Ok(outcome.unwrap_or_else(|refusal| refused(Some(&id), &refusal)))
+            }
+            Message::Notification { method, params } => {
+                let origin = self.origin(headers, &cx.caller().name, &Meta::read(params.as_ref()))?;
+                if let (Some(session), "notifications/cancelled") = (origin.session(), &*method) {
+                    session.cancel(params.as_ref());
+                }
+                Ok(status(StatusCode::ACCEPTED))
+            }
+            Message::Response { id, outcome } => {
+                let session = self.session(headers, &cx.caller().name)?;
+                let lost = || RpcError::new(code::INVALID_REQUEST, "an answer needs the session of its question");
+                session.ok_or_else(lost)?.answered(id.as_ref(), outcome);
+                Ok(status(StatusCode::ACCEPTED))
+            }
+        }
+    }
+
+    async fn request(
+        &self,
+        cx: Cx,
+        headers: &HeaderMap,
+        (id, method, params): (Id, Arc<str>, Option<Raw>),
+    ) -> Result<Response<Body>, Refusal> {
+        let meta = Meta::read(params.as_ref());
+        if &*method == "initialize" {
+            return Ok(self.initialize(&cx, &id, params.as_ref()));
+        }
+        let origin = self.origin(headers, &cx.caller().name, &meta)?;
+        let (version, session) = (origin.version(), origin.session().cloned());
+        let question = Question { id, method, params, meta, version, session };
+        if version.is_modern() {
+            admit(headers, self, &question)?;
+            if &*question.method == "subscriptions/listen" {
+                return self.listen(headers, &question);
+            }
+        }
+        let accepts = Accepts::read(headers);
+        let (out, notes) = mpsc::channel(NOTES);
+        let work = self.work(cx, question, out);
+        Ok(respond(work, notes, accepts).await)
+    }
+
+    /// The answer in the making. Dropping it cancels a modern request; a legacy one goes on, as its protocol wants.
+    fn work(&self, cx: Cx, question: Question, out: mpsc::Sender<Bytes>) -> BoxFuture<'static, Answered> {
+        let (id, version) = (question.id.clone(), question.version);
+        let run = self.clone().run(cx, question, out);
+        if version.is_modern() {
+            return run.map(move |outcome| Answered::new(&id, version, outcome)).boxed();
+        }
+        let task = self.0.setup.tasks.spawn(run);
+        let broken = || Some(Err(RpcError::new(code::INTERNAL, "the request failed for a reason of ours")));
+        task.map(move |outcome| Answered::new(&id, version, outcome.unwrap_or_else(|_| broken()))).boxed()
+    }
+
+    fn initialize(&self, cx: &Cx, id: &Id, params: Option<&Raw>) -> Response<Body> {
+        let (hello, result) = self.greeting(params);
+        match self.0.sessions.open(&cx.caller().name, hello) {
+            Ok(session) => {
+                let mut response = json(StatusCode::OK, rpc::result(id, &result));
+                if let Ok(value) = HeaderValue::from_str(&session.id) {
+                    response.headers_mut().insert(headers::SESSION, value);
+                }
+                response
+            }
+            Err(error) => {
+                let error = failure::of(&error, Version::LastLegacy);
+                json(StatusCode::INTERNAL_SERVER_ERROR, rpc::error(Some(id), &error))
+            }
+        }
+    }
+
+    fn listen(&self, headers: &HeaderMap, question: &Question) -> Result<Response<Body>, Refusal> {
+        if !Accepts::read(headers).events {
+            return Err(not_acceptable());
+        }
+        let until = (CancellationToken::new(), self.0.setup.closing.clone());
+        let listener = Listener::subscribed(&self.0.setup.catalog, &question.id, question.params.as_ref(), until);
+        Ok(events(Body::of_listener(listener)))
+    }
+
+    /// The standing stream of a legacy session.
+    fn stream(&self, cx: &Cx, headers: &HeaderMap) -> Result<Response<Body>, Refusal> {
+        let Some(session) = self.session(headers, &cx.caller().name)? else { return Ok(not_allowed()) };
+        if !Accepts::read(headers).events {
+            return Err(not_acceptable());
+        }
+        let listener = Listener::standing(&self.0.setup.catalog, session.over.clone(), self.0.setup.closing.clone());
+        Ok(events(Body::of_listener(listener)))
+    }
+
+    fn delete(&self, cx: &Cx, headers: &HeaderMap) -> Result<Response<Body>, Refusal> {
+        let Some(session) = self.session(headers, &cx.caller().name)? else { return Ok(not_allowed()) };
+        self.0.sessions.close(&session);
+        Ok(status(StatusCode::NO_CONTENT))
+    }
+
+    /// Several messages at once, which only the revision 2025-03-26 has. Their notes are lost: there is one answer.
+    async fn batch(&self, cx: Cx, headers: &HeaderMap, body: &Bytes) -> Result<Response<Body>, Refusal> {
+        let origin = self.origin(headers, &cx.caller().name, &Meta::default())?;
+        let Origin::Legacy { version: Version::Batching, session } = origin else {
+            let message = "batches belong to protocol version 2025-03-26 only";
+            return Err(RpcError::new(code::INVALID_REQUEST, message).into());
+        };
+        let front = self.clone();
+        let messages = rpc::read_batch(body)?;
+        let (out, _) = mpsc::channel(1);
+        let answers = self.0.setup.tasks.spawn(async move { front.answer_all(&cx, messages, session, &out).await });
+        match answers.await {
+            Ok(Some(answers)) => Ok(json(StatusCode::OK, answers)),
+            Ok(None) => Ok(status(StatusCode::ACCEPTED)),
+            Err(_) => {
+                Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, RpcError::new(code::INTERNAL, "a batch failed")))
+            }
+        }
+    }
+}
+
+/// The message that answers a request, and the status under which it goes when nothing went before it.
+struct Answered {
+    status: StatusCode,
+    message: Bytes,
+}
+
+impl Answered {
+    fn new(id: &Id, version: Version, outcome: Outcome) -> Self {
+        let outcome = outcome.unwrap_or_else(|| Err(failure::of(&failure::cancelled(), version)));
+        let status = match &outcome {
+            Err(error) if version.is_modern() => status_of(error.code),
+            _ => StatusCode::OK,
+        };
+        Self { status, message: reply(id, &outcome) }
+    }
+}
+
+/// Modern clients learn of errors of the protocol itself from the status, too.
+fn status_of(number: i64) -> StatusCode {
+    match number {
+        code::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
+        code::HEADER_MISMATCH | code::MISSING_CAPABILITY | code::UNSUPPORTED_VERSION => StatusCode::BAD_REQUEST,
+        _ => StatusCode::OK,
+    }
+}
+
+/// One message when the answer comes first, which is the rule; events when something else does, or nothing for long.
+async fn respond(
+    mut work: BoxFuture<'static, Answered>,
+    mut notes: mpsc::Receiver<Bytes>,
+    accepts: Accepts,
+) -> Response<Body> {
+    if !accepts.events {
+        drop(notes);
+        let answered = work.await;
+        return json(answered.status, answered.message);
+    }
+    let first = tokio::select! {
+        biased;
+        Some(note) = notes.recv() => Some(note),
+        answered = &mut work => {
+            if accepts.json && notes.is_empty() {
+                return json(answered.status, answered.message);
+            }
+            work = std::future::ready(answered).boxed();
+            None
+        }
+        () = sleep(QUIET) => None,
+    };
+    events(Body::of_request(work.map(|answered| answered.message).boxed(), notes, first))
+}
+
+/// What a client can read. One that does not say can read JSON.
+#[derive(Clone, Copy)]
+struct Accepts {
+    json: bool,
+    events: bool,
+}
+
+impl Accepts {
+    fn read(headers: &HeaderMap) -> Self {
+        let mut listed = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
+        if listed.peek().is_none() {
+            return Self { json: true, events: false };
+        }
+        let (mut json, mut events) = (false, false);
+        for value in listed {
+            json |= value.contains("application/json") || value.contains("*/*") || value.contains("application/*");
+            events |= value.contains("text/event-stream");
+        }
+        Self { json: json || !events, events }
+    }
+}
+
+fn status(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+fn json(status: StatusCode, message: Bytes) -> Response<Body> {
+    let mut response = Response::new(Body::whole(message));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn events(body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+    headers.insert(BUFFERING, HeaderValue::from_static("no"));
+    response
+}
+
+fn refused(id: Option<&Id>, refusal: &Refusal) -> Response<Body> {
+    json(refusal.status, rpc::error(id, &refusal.error))
+}
+
+fn not_acceptable() -> Refusal {
+    let error = RpcError::new(code::INVALID_REQUEST, "the answer is a stream: accept text/event-stream");
+    Refusal::new(StatusCode::NOT_ACCEPTABLE, error)
+}
+
+/// Streams and ends belong to legacy sessions; without one only POST is left.
+fn not_allowed() -> Response<Body> {
+    let mut response = status(StatusCode::METHOD_NOT_ALLOWED);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    response
+}

@@ -1,0 +1,120 @@
+//! A stream of what changes: `subscriptions/listen` of a modern client, the standing stream of a legacy session.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use router_core::Raw;
+use tokio_util::sync::CancellationToken;
+
+use super::meta::{META, SUBSCRIPTION_ID};
+use crate::{
+    catalog::{Catalog, Changed, Changes},
+    fields,
+    rpc::{self, Id},
+};
+
+/// Who listens, to what, and until when.
+pub(super) struct Listener {
+    /// The id of the listen request, which marks everything sent for it.
+    mark: Option<Id>,
+    wants: Changed,
+    changes: Changes,
+    /// We close.
+    closing: CancellationToken,
+    /// The client ends it.
+    over: CancellationToken,
+    queue: VecDeque<Bytes>,
+    ended: bool,
+}
+
+/// The lists that can change: how a filter names them, whose capability they are, and how a change is told.
+const LISTS: [(&str, &str, &str); 3] = [
+    ("toolsListChanged", "tools", "notifications/tools/list_changed"),
+    ("resourcesListChanged", "resources", "notifications/resources/list_changed"),
+    ("promptsListChanged", "prompts", "notifications/prompts/list_changed"),
+];
+
+impl Listener {
+    /// Everything that changes, for a session.
+    pub(super) fn standing(catalog: &Catalog, over: CancellationToken, closing: CancellationToken) -> Self {
+        let wants = Changed { tools: true, resources: true, prompts: true };
+        Self { mark: None, wants, changes: catalog.changes(), closing, over, queue: VecDeque::new(), ended: false }
+    }
+
+    /// What `subscriptions/listen` asks for, as far as there is such a thing; the first message says how far.
+    pub(super) fn subscribed(
+        catalog: &Catalog,
+        id: &Id,
+        params: Option<&Raw>,
+        (over, closing): (CancellationToken, CancellationToken),
+    ) -> Self {
+        let filter = params.and_then(|params| fields::get(params, "notifications")).unwrap_or_else(fields::empty);
+        let [tools, resources, prompts] =
+            LISTS.map(|(name, capability, _)| fields::is_true(&filter, name) && catalog.may_have(capability));
+        let wants = Changed { tools, resources, prompts };
+        let mut listener = Self {
+            mark: Some(id.clone()),
+            wants,
+            changes: catalog.changes(),
+            closing,
+            over,
+            queue: VecDeque::new(),
+            ended: false,
+        };
+        listener.acknowledge();
+        listener
+    }
+
+    /// The next message; `None` when it is over.
+    pub(super) async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(message) = self.queue.pop_front() {
+                return Some(message);
+            }
+            if self.ended {
+                return None;
+            }
+            tokio::select! {
+                changed = self.changes.next() => self.tell(changed),
+                () = self.closing.cancelled() => self.close(),
+                () = self.over.cancelled() => self.ended = true,
+            }
+        }
+    }
+
+    fn acknowledge(&mut self) {
+        let yes = Raw::trusted("true");
+        let wanted = LISTS.iter().zip(flags(self.wants)).filter(|(_, wanted)| *wanted);
+        let accepted: Vec<_> = wanted.map(|((name, ..), _)| (*name, &yes)).collect();
+        let filter = fields::with_fields(&fields::empty(), &accepted);
+        let params = fields::with_field(&self.marked(), "notifications", &filter);
+        self.queue.push_back(rpc::notification("notifications/subscriptions/acknowledged", Some(&params)));
+    }
+
+    fn tell(&mut self, changed: Changed) {
+        for ((_, _, method), (wanted, changed)) in LISTS.iter().zip(flags(self.wants).into_iter().zip(flags(changed))) {
+            if wanted && changed {
+                let params = self.mark.is_some().then(|| self.marked());
+                self.queue.push_back(rpc::notification(method, params.as_ref()));
+            }
+        }
+    }
+
+    /// The answer to the listen request says that it ended well.
+    fn close(&mut self) {
+        self.ended = true;
+        if let Some(id) = &self.mark {
+            let result = fields::with_field(&self.marked(), "resultType", &Raw::trusted("\"complete\""));
+            self.queue.push_back(rpc::result(id, &result));
+        }
+    }
+
+    fn marked(&self) -> Raw {
+        let mark = self.mark.as_ref().map(Id::raw);
+        mark.map_or_else(fields::empty, |id| fields::with_path(&fields::empty(), &[META, SUBSCRIPTION_ID], id))
+    }
+}
+
+fn flags(changed: Changed) -> [bool; 3] {
+    [changed.tools, changed.resources, changed.prompts]
+}

@@ -1,0 +1,65 @@
+//! What a request says of itself in `_meta`.
+
+use router_core::Raw;
+
+use crate::fields;
+
+/// The object of a message that belongs to the protocol.
+pub(super) const META: &str = "_meta";
+const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+/// Whose answer it is.
+pub(super) const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+/// Which `subscriptions/listen` a notification belongs to.
+pub(super) const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
+
+/// The fields of `_meta` that the front reads.
+#[derive(Debug, Default)]
+pub(super) struct Meta {
+    pub(super) version: Option<String>,
+    pub(super) capabilities: Option<Raw>,
+    pub(super) level: Option<Level>,
+    pub(super) progress: Option<Raw>,
+}
+
+impl Meta {
+    pub(super) fn read(params: Option<&Raw>) -> Self {
+        let Some(meta) = params.and_then(|params| fields::get(params, META)) else { return Self::default() };
+        let mut read = Self::default();
+        for (key, value) in fields::entries(&meta) {
+            match key.as_str() {
+                PROTOCOL_VERSION => read.version = fields::said(&value),
+                CLIENT_CAPABILITIES => read.capabilities = Some(value).filter(fields::is_object),
+                LOG_LEVEL => read.level = fields::said(&value).and_then(|level| Level::parse(&level)),
+                "progressToken" => read.progress = Some(value),
+                _ => {}
+            }
+        }
+        read
+    }
+}
+
+/// How weighty a log line is (RFC 5424), the lightest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Level(u8);
+
+impl Level {
+    /// Everything.
+    pub(super) const ALL: Self = Self(0);
+
+    const NAMES: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
+
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        let place = Self::NAMES.iter().position(|known| *known == name)?;
+        u8::try_from(place).ok().map(Self)
+    }
+
+    pub(super) fn number(self) -> u8 {
+        self.0
+    }
+
+    pub(super) fn from_number(number: u8) -> Self {
+        Self(number)
+    }
+}

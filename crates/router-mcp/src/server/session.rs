@@ -1,0 +1,259 @@
+//! What lasts between two messages of a client of the legacy era: who he is, what he can do, and what is under way.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use router_core::{Error, Kind, Raw, Result};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{meta::Level, version::Version};
+use crate::{
+    fields,
+    rpc::{self, Id, RpcError},
+};
+
+/// How long a session is kept that nobody uses.
+const IDLE: Duration = Duration::from_hours(1);
+/// How many sessions are kept; beyond it the one that was idle longest goes.
+const MAX_SESSIONS: usize = 10_000;
+/// How long a client may take to answer a server's question: a person may have to.
+const ASK_TIME: Duration = Duration::from_mins(10);
+
+/// One client's session, or one pipe.
+pub(super) struct Session {
+    /// Empty on a pipe.
+    pub(super) id: Box<str>,
+    owner: Arc<str>,
+    hello: Mutex<Hello>,
+    level: AtomicU8,
+    used: Mutex<Instant>,
+    calls: Mutex<HashMap<Id, CancellationToken>>,
+    asks: Mutex<HashMap<u64, oneshot::Sender<Result<Raw, RpcError>>>>,
+    next_ask: AtomicU64,
+    /// Cancelled when the session is over.
+    pub(super) over: CancellationToken,
+}
+
+/// What the client said in `initialize`.
+#[derive(Clone, Debug)]
+pub(super) struct Hello {
+    pub(super) version: Version,
+    pub(super) capabilities: Raw,
+}
+
+impl Hello {
+    /// What a client is taken to have said that said nothing.
+    pub(super) fn silent() -> Self {
+        Self { version: Version::Batching, capabilities: fields::empty() }
+    }
+}
+
+impl Session {
+    pub(super) fn new(id: impl Into<Box<str>>, owner: impl Into<Arc<str>>, hello: Hello) -> Self {
+        Self {
+            id: id.into(),
+            owner: owner.into(),
+            hello: Mutex::new(hello),
+            level: AtomicU8::new(Level::ALL.number()),
+            used: Mutex::new(Instant::now()),
+            calls: Mutex::default(),
+            asks: Mutex::default(),
+            next_ask: AtomicU64::new(1),
+            over: CancellationToken::new(),
+        }
+    }
+
+    pub(super) fn hello(&self) -> Hello {
+        self.hello.lock().clone()
+    }
+
+    /// A pipe can be greeted more than once.
+    pub(super) fn greet(&self, hello: Hello) {
+        *self.hello.lock() = hello;
+    }
+
+    pub(super) fn level(&self) -> Level {
+        Level::from_number(self.level.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_level(&self, level: Level) {
+        self.level.store(level.number(), Ordering::Relaxed);
+    }
+
+    /// Makes a request known, so that its client can cancel it, for as long as the guard lives.
+    pub(super) fn begin(self: &Arc<Self>, id: &Id, cancel: CancellationToken) -> Underway {
+        self.calls.lock().insert(id.clone(), cancel);
+        Underway { session: Arc::clone(self), id: id.clone() }
+    }
+
+    /// The client does not want an answer any more.
+    pub(super) fn cancel(&self, params: Option<&Raw>) {
+        let id = params.and_then(|params| fields::get(params, "requestId")).and_then(Id::from_raw);
+        if let Some(cancel) = id.and_then(|id| self.calls.lock().remove(&id)) {
+            cancel.cancel();
+        }
+    }
+
+    /// Puts a question to the client through `out`, and waits for what he says.
+    pub(super) async fn ask(&self, out: &mpsc::Sender<Bytes>, method: &str, params: &Raw) -> Result<Raw> {
+        let number = self.next_ask.fetch_add(1, Ordering::Relaxed);
+        let (answered, answer) = oneshot::channel();
+        self.asks.lock().insert(number, answered);
+        let _asked = Asked { session: self, number };
+        let gone = || Error::new(Kind::Cancelled, format!("the client left before it answered {method}"));
+        let question = rpc::request(number, method, Some(params));
+        match timeout(ASK_TIME, async { out.send(question).await.map_err(|_| gone()) }).await {
+            Ok(sent) => sent?,
+            Err(_) => return Err(Error::new(Kind::Timeout, "the client does not read its stream")),
+        }
+        match timeout(ASK_TIME, answer).await {
+            Ok(Ok(Ok(result))) => Ok(result),
+            Ok(Ok(Err(error))) => Err(super::failure::of_client(method, &error)),
+            Ok(Err(_)) => Err(gone()),
+            Err(_) => Err(Error::new(Kind::Timeout, format!("no answer of the client to {method} within 10 min"))),
+        }
+    }
+
+    /// Hands on what the client says to a question; an answer to none is dropped.
+    pub(super) fn answered(&self, id: Option<&Id>, outcome: Result<Raw, RpcError>) {
+        let asked = id.and_then(Id::as_u64).and_then(|number| self.asks.lock().remove(&number));
+        let Some(asked) = asked else { return tracing::debug!(?id, "an answer that nobody waits for") };
+        drop(asked.send(outcome));
+    }
+}
+
+/// A request that can be cancelled.
+pub(super) struct Underway {
+    session: Arc<Session>,
+    id: Id,
+}
+
+impl Drop for Underway {
+    fn drop(&mut self) {
+        self.session.calls.lock().remove(&self.id);
+    }
+}
+
+/// A question that waits for its answer.
+struct Asked<'a> {
+    session: &'a Session,
+    number: u64,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.session.asks.lock().remove(&self.number);
+    }
+}
+
+/// The sessions of one endpoint, by their ids.
+#[derive(Default)]
+pub(super) struct Sessions(Mutex<HashMap<Box<str>, Arc<Session>>>);
+
+impl Sessions {
+    /// Opens a session that only its owner can use, under an id that nobody can guess.
+    pub(super) fn open(&self, owner: &str, hello: Hello) -> Result<Arc<Session>> {
+        let session = Arc::new(Session::new(unguessable()?, owner, hello));
+        let mut sessions = self.0.lock();
+        if sessions.len() >= MAX_SESSIONS {
+            make_room(&mut sessions);
+        }
+        sessions.insert(session.id.clone(), Arc::clone(&session));
+        Ok(session)
+    }
+
+    /// The session of that id, when it is this caller's. Somebody else's looks as if it were not there.
+    pub(super) fn find(&self, id: &str, caller: &str) -> Option<Arc<Session>> {
+        let mut sessions = self.0.lock();
+        let session = sessions.get(id)?;
+        if *session.owner != *caller {
+            tracing::warn!(caller, "asked for a session of somebody else");
+            return None;
+        }
+        let now = Instant::now();
+        let last = std::mem::replace(&mut *session.used.lock(), now);
+        if now - last > IDLE {
+            let expired = sessions.remove(id);
+            expired.inspect(|session| session.over.cancel());
+            return None;
+        }
+        Some(Arc::clone(session))
+    }
+
+    /// Ends a session and what is under way in it.
+    pub(super) fn close(&self, session: &Session) {
+        self.0.lock().remove(&session.id);
+        session.over.cancel();
+    }
+}
+
+fn make_room(sessions: &mut HashMap<Box<str>, Arc<Session>>) {
+    let old = |session: &Session| session.used.lock().elapsed() > IDLE;
+    sessions.retain(|_, session| {
+        !old(session) || {
+            session.over.cancel();
+            false
+        }
+    });
+    if sessions.len() < MAX_SESSIONS {
+        return;
+    }
+    let oldest = sessions.values().min_by_key(|session| *session.used.lock()).map(|session| session.id.clone());
+    if let Some(session) = oldest.and_then(|id| sessions.remove(&id)) {
+        session.over.cancel();
+    }
+}
+
+fn unguessable() -> Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Error::new(Kind::Internal, "no randomness").because(error.to_string()))?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_is_its_owners_for_an_hour_after_its_last_use() {
+        let sessions = Sessions::default();
+        let session = sessions.open("alice", Hello::silent()).unwrap();
+        assert_eq!(session.id.len(), 32);
+        assert!(sessions.find(&session.id, "bob").is_none());
+        for _ in 0..3 {
+            tokio::time::advance(IDLE).await;
+            assert!(sessions.find(&session.id, "alice").is_some());
+        }
+        tokio::time::advance(IDLE + Duration::from_secs(1)).await;
+        assert!(sessions.find(&session.id, "alice").is_none());
+        assert!(session.over.is_cancelled());
+        assert!(sessions.0.lock().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_idle_makes_room() {
+        let sessions = Sessions::default();
+        let first = sessions.open("a", Hello::silent()).unwrap();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let second = sessions.open("a", Hello::silent()).unwrap();
+        for _ in 2..=MAX_SESSIONS {
+            sessions.open("a", Hello::silent()).unwrap();
+        }
+        assert_eq!(sessions.0.lock().len(), MAX_SESSIONS);
+        assert!(sessions.find(&first.id, "a").is_none() && first.over.is_cancelled());
+        assert!(sessions.find(&second.id, "a").is_some());
+    }
+}

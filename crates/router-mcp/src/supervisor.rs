@@ -1,0 +1,334 @@
+//! Keeps one server running: starts it, meets it, notices its end, and starts it again, but not for ever.
+
+use std::{collections::VecDeque, sync::atomic::Ordering, time::Duration};
+
+use router_core::{Error, Kind, Outcome, Result};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::client::{Channel, Era, Greeting, Launch, Link, Protocol, Reach, ServerSpec, Surroundings};
+
+/// How long a server may take to answer its first question: a cold `npx` or `uvx` downloads what it starts.
+const START_MAX: Duration = Duration::from_mins(2);
+/// The first pause before a restart; each one after it is twice as long.
+const BACKOFF: Duration = Duration::from_secs(1);
+/// The longest.
+const BACKOFF_MAX: Duration = Duration::from_mins(1);
+/// This many restarts within [`WINDOW`] are enough.
+const RESTARTS_MAX: usize = 5;
+const WINDOW: Duration = Duration::from_mins(5);
+/// After this long a server counts as well again.
+const WELL_AFTER: Duration = Duration::from_mins(10);
+
+/// Where a server stands.
+pub(crate) enum State {
+    /// On its way up: callers wait.
+    Starting,
+    /// Answering.
+    Ready(Met),
+    /// Down until `until`.
+    BackingOff { error: Error, until: Instant },
+    /// Down too often.
+    Failed { error: Error },
+    /// Ended by us.
+    Stopped,
+}
+
+/// A server that has answered.
+pub(crate) struct Met {
+    pub(crate) channel: Channel,
+    pub(crate) greeting: Greeting,
+    pub(crate) pid: Option<u32>,
+}
+
+impl State {
+    pub(crate) fn met(&self) -> Option<&Met> {
+        match self {
+            Self::Ready(met) => Some(met),
+            Self::Starting | Self::BackingOff { .. } | Self::Failed { .. } | Self::Stopped => None,
+        }
+    }
+
+    /// The connection, or why there is none; `None` while that is not known.
+    pub(crate) fn channel(&self) -> Option<Result<Channel>> {
+        let refusal = match self {
+            Self::Starting => return None,
+            Self::Ready(met) => return Some(Ok(met.channel.clone())),
+            Self::BackingOff { error, until } => {
+                let wait = until.saturating_duration_since(Instant::now());
+                let message = format!("{}; next start in {:.1} s", error.message(), wait.as_secs_f32());
+                Error::new(error.kind(), message).retry_after(wait)
+            }
+            Self::Failed { error } => {
+                Error::new(error.kind(), format!("failed too often and is not started again: {}", error.message()))
+                    .hint("mend the cause, then restart the server")
+            }
+            Self::Stopped => Error::new(Kind::Unavailable, "the server was stopped"),
+        };
+        Some(Err(refusal.outcome_is(Outcome::NotSent)))
+    }
+
+    pub(crate) fn retry_in(&self) -> Option<Duration> {
+        match self {
+            Self::BackingOff { until, .. } => Some(until.saturating_duration_since(Instant::now())),
+            Self::Starting | Self::Ready(_) | Self::Failed { .. } | Self::Stopped => None,
+        }
+    }
+}
+
+/// What somebody wants of a supervisor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Order {
+    /// Start anew, and forget the past.
+    Restart,
+    /// End it for good.
+    Stop,
+}
+
+/// Why a connection is no more.
+enum End {
+    Broke,
+    Ordered(Order),
+}
+
+/// The owner of one server.
+pub(crate) struct Supervisor {
+    spec: ServerSpec,
+    launch: Launch,
+    around: Surroundings,
+    state: watch::Sender<State>,
+    orders: Orders,
+    restarts: Restarts,
+    /// What the server spoke last, or has to be spoken to because the question killed it.
+    known: Option<Era>,
+}
+
+impl Supervisor {
+    pub(crate) fn new(
+        spec: ServerSpec,
+        launch: Launch,
+        around: Surroundings,
+        state: watch::Sender<State>,
+        (orders, shutdown): (mpsc::Receiver<Order>, CancellationToken),
+    ) -> Self {
+        let restarts = Restarts::new(match spec.reach {
+            Reach::Program(_) => Patience::Bounded,
+            Reach::Http(_) => Patience::Endless,
+        });
+        Self { spec, launch, around, state, orders: Orders { orders, shutdown }, restarts, known: None }
+    }
+
+    /// Runs until it is told to stop, or nobody can tell it any more.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let order = match self.life().await {
+                End::Broke => self.rest().await,
+                End::Ordered(order) => Some(order),
+            };
+            match order {
+                Some(Order::Stop) => break,
+                Some(Order::Restart) => self.restarts.forget(),
+                None => {}
+            }
+            self.around.tally.restarts.fetch_add(1, Ordering::Relaxed);
+        }
+        self.state.send_replace(State::Stopped);
+    }
+
+    /// One connection from its opening to its end.
+    async fn life(&mut self) -> End {
+        self.state.send_replace(State::Starting);
+        let mut link = match Link::open(&self.spec, &self.launch, &self.around) {
+            Ok(link) => link,
+            Err(error) => {
+                self.down(&error, Duration::ZERO);
+                return End::Broke;
+            }
+        };
+        let end = match self.meet(&mut link).await {
+            Ok(()) => self.serve(&mut link).await,
+            Err(end) => end,
+        };
+        link.stop().await;
+        end
+    }
+
+    async fn meet(&mut self, link: &mut Link) -> Result<(), End> {
+        let (channel, protocol) = (link.channel(), self.protocol());
+        let met = tokio::select! {
+            order = self.orders.next() => return Err(End::Ordered(order)),
+            met = channel.greet(protocol, Instant::now() + START_MAX) => met,
+            error = link.over() => Err(error),
+        };
+        let greeting = match met {
+            Ok(greeting) => greeting,
+            Err(error) => {
+                let error = link.explain(&error);
+                // A server that the modern question kills is asked the legacy one next, and the other way round.
+                self.known = if self.known.is_none() { Some(Era::Legacy) } else { None };
+                self.down(&error, Duration::ZERO);
+                return Err(End::Broke);
+            }
+        };
+        self.known = Some(greeting.era);
+        tracing::info!(server = %self.spec.name, era = greeting.era.as_str(), version = %greeting.version, "ready");
+        self.state.send_replace(State::Ready(Met { channel, greeting, pid: link.pid() }));
+        self.around.changes.tell();
+        Ok(())
+    }
+
+    async fn serve(&mut self, link: &mut Link) -> End {
+        let since = Instant::now();
+        tokio::select! {
+            error = link.over() => {
+                self.down(&error, since.elapsed());
+                End::Broke
+            }
+            order = self.orders.next() => End::Ordered(order),
+        }
+    }
+
+    fn protocol(&self) -> Protocol {
+        match (self.spec.protocol, self.known, &self.spec.reach) {
+            (Protocol::Auto, Some(Era::Legacy), Reach::Program(_)) => Protocol::Legacy,
+            (Protocol::Auto, Some(Era::Modern), Reach::Program(_)) => Protocol::Modern,
+            (protocol, _, _) => protocol,
+        }
+    }
+
+    /// Says that the server is down after it ran for `uptime`, and decides when it is started again.
+    fn down(&mut self, error: &Error, uptime: Duration) {
+        *self.around.tally.last_error.lock() = Some(error.message().to_owned());
+        let now = Instant::now();
+        let state = match self.restarts.next(now, uptime) {
+            Some(pause) => {
+                tracing::warn!(server = %self.spec.name, %error, next_start = ?pause, "down");
+                State::BackingOff { error: error.clone(), until: now + pause }
+            }
+            None => {
+                tracing::error!(server = %self.spec.name, %error, "down too often: restart it by hand");
+                State::Failed { error: error.clone() }
+            }
+        };
+        self.state.send_replace(state);
+    }
+
+    /// Waits until the next start is due, or somebody wants something.
+    async fn rest(&mut self) -> Option<Order> {
+        let until = match &*self.state.borrow() {
+            State::BackingOff { until, .. } => Some(*until),
+            State::Starting | State::Ready(_) | State::Failed { .. } | State::Stopped => None,
+        };
+        let Some(until) = until else { return Some(self.orders.next().await) };
+        tokio::select! {
+            () = sleep_until(until) => None,
+            order = self.orders.next() => Some(order),
+        }
+    }
+}
+
+/// Where orders come from.
+struct Orders {
+    orders: mpsc::Receiver<Order>,
+    shutdown: CancellationToken,
+}
+
+impl Orders {
+    async fn next(&mut self) -> Order {
+        tokio::select! {
+            order = self.orders.recv() => order.unwrap_or(Order::Stop),
+            () = self.shutdown.cancelled() => Order::Stop,
+        }
+    }
+}
+
+/// How often a server may come back.
+#[derive(Clone, Copy, PartialEq)]
+enum Patience {
+    /// A program of ours that keeps falling is broken.
+    Bounded,
+    /// Somebody else's server may be away for as long as it likes.
+    Endless,
+}
+
+/// The past restarts of a server, and when the next may be.
+struct Restarts {
+    patience: Patience,
+    recent: VecDeque<Instant>,
+    in_a_row: u32,
+}
+
+impl Restarts {
+    fn new(patience: Patience) -> Self {
+        Self { patience, recent: VecDeque::new(), in_a_row: 0 }
+    }
+
+    fn forget(&mut self) {
+        *self = Self::new(self.patience);
+    }
+
+    /// The pause before the next start of a server that just went down after `uptime`; `None` when it had enough.
+    fn next(&mut self, now: Instant, uptime: Duration) -> Option<Duration> {
+        if uptime >= WELL_AFTER {
+            self.forget();
+        }
+        self.recent.retain(|&restart| now.duration_since(restart) < WINDOW);
+        if self.recent.len() >= RESTARTS_MAX {
+            if self.patience == Patience::Bounded {
+                return None;
+            }
+            self.recent.pop_front();
+        }
+        self.recent.push_back(now);
+        let pause = BACKOFF.saturating_mul(1 << self.in_a_row.min(6)).min(BACKOFF_MAX);
+        self.in_a_row += 1;
+        Some(pause.mul_f64(0.5 + fastrand::f64() / 2.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn pauses(restarts: &mut Restarts, every: Duration, count: usize) -> Vec<Option<u64>> {
+        let mut now = Instant::now();
+        let mut pauses = Vec::new();
+        for _ in 0..count {
+            now += every;
+            let pause = restarts.next(now, Duration::ZERO);
+            // The jitter takes away up to a half: doubled and rounded up, a pause is a power of two again.
+            pauses.push(pause.map(|pause| (pause.as_secs_f64().ceil() as u64).next_power_of_two()));
+        }
+        pauses
+    }
+
+    #[test]
+    fn five_falls_in_five_minutes_are_enough() {
+        let mut restarts = Restarts::new(Patience::Bounded);
+        assert_eq!(pauses(&mut restarts, SECOND, 6), [Some(1), Some(2), Some(4), Some(8), Some(16), None]);
+        assert_eq!(restarts.next(Instant::now() + 6 * SECOND, Duration::ZERO), None, "and stay enough");
+        restarts.forget();
+        assert_eq!(pauses(&mut restarts, SECOND, 1), [Some(1)]);
+    }
+
+    #[test]
+    fn a_fall_now_and_then_is_forgiven() {
+        let mut restarts = Restarts::new(Patience::Bounded);
+        assert!(pauses(&mut restarts, Duration::from_secs(61), 50).iter().all(Option::is_some));
+        let now = Instant::now() + Duration::from_secs(4000);
+        assert!(restarts.next(now, WELL_AFTER).unwrap() <= BACKOFF, "long up is well again");
+    }
+
+    #[test]
+    fn somebody_elses_server_is_waited_for_without_end() {
+        let mut restarts = Restarts::new(Patience::Endless);
+        let pauses = pauses(&mut restarts, SECOND, 100);
+        assert!(pauses.iter().all(|pause| pause.is_some_and(|pause| pause <= 64)));
+        assert!(restarts.recent.len() <= RESTARTS_MAX);
+    }
+}

@@ -1,0 +1,41 @@
+//! What the catalog sees of a server besides its answers.
+
+use router_core::Raw;
+use tokio::sync::watch;
+
+use crate::client::ServerState;
+
+/// The outside of one MCP server: what it said of itself, how it is, and whether its lists have changed.
+pub trait ServerView: Send + Sync + 'static {
+    /// What the server says it can do, as its protocol writes it; `None` until it was reached for the first time.
+    fn capabilities(&self) -> Option<Raw>;
+
+    /// How the server wants to be used, in its own words.
+    fn instructions(&self) -> Option<String>;
+
+    /// How it is.
+    fn state(&self) -> ServerState;
+
+    /// How often each of its lists has changed. All three count up when a connection is made, since nobody knows what
+    /// changed meanwhile; one counts up when the server says so.
+    fn revisions(&self) -> watch::Receiver<Revision>;
+}
+
+/// How often each list of a server has changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Revision {
+    /// Of the tools.
+    pub tools: u64,
+    /// Of the resources and their templates.
+    pub resources: u64,
+    /// Of the prompts.
+    pub prompts: u64,
+}
+
+impl Revision {
+    /// The revision after a new connection.
+    #[must_use]
+    pub fn anew(self) -> Self {
+        Self { tools: self.tools + 1, resources: self.resources + 1, prompts: self.prompts + 1 }
+    }
+}

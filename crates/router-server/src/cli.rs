@@ -1,0 +1,92 @@
+//! The command line.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+/// One binary between AI clients and everything they call.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "mcp-router", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// Valid before and after a command.
+    #[command(flatten)]
+    pub flags: Flags,
+    /// What to do; `serve` when nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The flags of every command.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Flags {
+    /// The configuration file [default: $XDG_CONFIG_HOME/mcp-router/router.yaml, if it is there].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The address to listen on; port 0 takes any free one.
+    #[arg(long, global = true, value_name = "ADDR:PORT")]
+    pub listen: Option<String>,
+    /// A file of NAME=value lines behind the environment [default: .env beside the configuration file].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Subcommand)]
+pub enum Command {
+    /// Serve clients over HTTP (the default).
+    Serve,
+    /// Read the configuration, tell everything that is wrong with it, and end.
+    Check,
+    /// Print the JSON Schema of the configuration file.
+    Schema,
+    /// Serve one MCP client over standard input and output.
+    Stdio,
+    /// End every process below this one when the router is gone: started by the router itself.
+    #[command(name = "__guard", hide = true)]
+    Guard {
+        /// What the router tells it, and the command to start.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, error::ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_stand_before_and_after_a_command() {
+        let cases: [(&[&str], Option<Command>); 4] = [
+            (&[], None),
+            (&["--config", "a.yaml"], None),
+            (&["check", "--config", "a.yaml"], Some(Command::Check)),
+            (&["--config", "a.yaml", "stdio"], Some(Command::Stdio)),
+        ];
+        for (words, command) in cases {
+            let cli = Cli::try_parse_from(std::iter::once("mcp-router").chain(words.iter().copied())).unwrap();
+            assert_eq!(cli.command, command);
+            assert_eq!(cli.flags.config.is_some(), words.contains(&"a.yaml"));
+        }
+    }
+
+    #[test]
+    fn what_is_meant_for_a_guard_reaches_it_as_it_is() {
+        let words = ["--router=1", "--", "npx", "--config", "x", "--", "--help", "-v"];
+        let cli = Cli::try_parse_from(["mcp-router", "__guard"].into_iter().chain(words)).unwrap();
+        assert_eq!(cli.command, Some(Command::Guard { arguments: words.map(Into::into).to_vec() }));
+        assert!(cli.flags.config.is_none());
+    }
+
+    #[test]
+    fn a_wrong_word_is_a_usage_error() {
+        let error = Cli::try_parse_from(["mcp-router", "sevre"]).unwrap_err();
+        assert_eq!((error.kind(), error.exit_code()), (ErrorKind::InvalidSubcommand, 2));
+    }
+}

@@ -1,0 +1,127 @@
+//! Our names for models, and the clients' rules that use them: every reference leads somewhere.
+
+use super::{
+    super::{
+        environment::{ANTHROPIC_MODEL, ANTHROPIC_SMALL_FAST_MODEL, Variable},
+        file::{Choices, ClientFile},
+        problem::At,
+        read::{Map, Spanned},
+        settings::{Alias, Choice, ClientSettings, ModelName},
+        suggest,
+    },
+    Build, name,
+    providers::Accounts,
+};
+
+/// The aliases that variables of older systems name.
+const NAMED_BY_VARIABLES: [(&str, Variable); 2] = [("big", ANTHROPIC_MODEL), ("small", ANTHROPIC_SMALL_FAST_MODEL)];
+
+impl Build<'_> {
+    /// The aliases of the file; the environment's go before those of the same name.
+    pub(super) fn aliases(&mut self, file: Option<Spanned<Map<Choices>>>, accounts: &mut Accounts) -> Vec<Alias> {
+        let entries = file.map(|file| file.value.0).unwrap_or_default();
+        let names: Vec<String> = entries.iter().map(|(entry, _)| entry.value.clone()).collect();
+        let mut aliases = Vec::new();
+        for (entry, choices) in entries {
+            if entry.is_empty() || entry.contains('/') {
+                let finding = self.findings.problem(&entry.at, "this cannot be an alias");
+                finding.remedy("a name without \"/\", which stands between provider and model");
+            }
+            if choices.0.is_empty() {
+                self.findings.problem(&entry.at, "there is no model in this list").remedy("write [provider/model]");
+            }
+            let choices = choices.value.0;
+            let choices =
+                choices.iter().filter_map(|model| self.choice(&model.0, &model.at, &names, accounts)).collect();
+            aliases.push((Alias { name: name(&entry.value), choices }, entry.at));
+        }
+        for (alias, variable) in NAMED_BY_VARIABLES {
+            self.alias_of_variable(alias, &variable, &mut aliases, accounts);
+        }
+        aliases.into_iter().map(|(alias, _)| alias).collect()
+    }
+
+    fn alias_of_variable(
+        &mut self,
+        alias: &str,
+        variable: &Variable,
+        aliases: &mut Vec<(Alias, At)>,
+        accounts: &mut Accounts,
+    ) {
+        let Some(set) = self.given.variables.get(variable) else { return };
+        let known = |model: &str| aliases.iter().any(|(alias, _)| alias.name.as_ref() == model);
+        if known(set.value) || set.value == alias {
+            // Whoever points a client at the router sets its model to one of our aliases.
+            self.findings.warning(&set.at, format!("\"{}\" is an alias already: it is meant for a client", set.value));
+            return;
+        }
+        // Older systems name OpenRouter's models, which have a "/" of their own.
+        let split = set.value.split_once('/').filter(|(provider, model)| !model.is_empty() && accounts.has(provider));
+        let (provider, model) = split.unwrap_or((accounts.default.as_ref(), set.value));
+        let choice = Choice { provider: name(provider), model: model.to_owned() };
+        let entry = Alias { name: name(alias), choices: vec![choice] };
+        match aliases.iter_mut().find(|(known, _)| known.name.as_ref() == alias) {
+            None => aliases.push((entry, set.at)),
+            Some((known, at)) => {
+                self.findings.warning(at, format!("{} goes before it", set.at.path));
+                *known = entry;
+            }
+        }
+    }
+
+    /// `provider/model`, or a model of the default provider.
+    fn choice(&mut self, text: &str, at: &At, aliases: &[String], accounts: &mut Accounts) -> Option<Choice> {
+        let Some((provider, model)) = text.split_once('/') else {
+            if aliases.iter().any(|alias| alias == text) {
+                let finding = self.findings.problem(at, format!("\"{text}\" is an alias itself"));
+                finding.remedy("list its models here");
+                return None;
+            }
+            return Some(Choice { provider: name(&accounts.default), model: text.to_owned() });
+        };
+        if provider.is_empty() || model.is_empty() {
+            self.findings.problem(at, format!("\"{text}\" does not name a model")).remedy("write provider/model");
+            return None;
+        }
+        if accounts.has(provider) {
+            return Some(Choice { provider: name(provider), model: model.to_owned() });
+        }
+        let known = accounts.names();
+        let remedy = suggest::nearest(provider, known.iter().copied()).map_or_else(
+            || format!("add it under providers, or take one of: {}", known.join(", ")),
+            |provider| format!("did you mean \"{provider}/{model}\"?"),
+        );
+        self.findings.problem(at, format!("there is no provider \"{provider}\"")).remedy(remedy);
+        None
+    }
+
+    /// The clients' rules.
+    pub(super) fn clients(
+        &mut self,
+        file: Option<Spanned<Map<ClientFile>>>,
+        aliases: &[Alias],
+        accounts: &mut Accounts,
+    ) -> Vec<ClientSettings> {
+        let mut clients = Vec::new();
+        for (entry, Spanned { value: ClientFile { model, prompt }, .. }) in
+            file.into_iter().flat_map(|file| file.value.0)
+        {
+            let model = model.and_then(|model| self.model_name(&model.0, &model.at, aliases, accounts));
+            clients.push(ClientSettings { name: name(&entry), model, prompt: prompt.map(|prompt| prompt.value.0) });
+        }
+        clients
+    }
+
+    fn model_name(&mut self, text: &str, at: &At, aliases: &[Alias], accounts: &mut Accounts) -> Option<ModelName> {
+        if let Some(alias) = aliases.iter().find(|alias| alias.name.as_ref() == text) {
+            return Some(ModelName::Alias(name(&alias.name)));
+        }
+        if !text.contains('/')
+            && let Some(alias) = suggest::nearest(text, aliases.iter().map(|alias| alias.name.as_ref()))
+        {
+            let says = format!("\"{text}\" is no alias, and goes to {} as it is", accounts.default);
+            self.findings.warning(at, says).remedy(format!("did you mean \"{alias}\"?"));
+        }
+        self.choice(text, at, &[], accounts).map(ModelName::Choice)
+    }
+}

@@ -1,0 +1,249 @@
+//! The MCP servers, as every client writes them.
+
+use std::time::Duration;
+
+use router_core::{Secret, layer::cache::CachePolicy};
+
+use super::{
+    super::{
+        address::Address,
+        environment::{CACHE_MAX_SIZE, CACHE_TTL},
+        file::{CacheFile, Command, Server, ServerFile, Standby, StandbyFile},
+        leaf::{FilePath, Hidden, Link, Positive, Text},
+        problem::At,
+        read::{Map, Spanned},
+        settings::{GuardSettings, Launch, ProtocolEra, ServerCache, ServerSettings, StandbySource},
+    },
+    Build, drill, guard, name,
+};
+
+/// How much longer a stale answer may stand in than a fresh one is good.
+const STALE_TIMES: u32 = 24;
+
+/// Stands between server and tool, so it cannot stand inside of a server's name.
+const SEPARATOR: &str = "__";
+
+/// What a launch is made of.
+struct LaunchFile {
+    command: Option<Spanned<Command>>,
+    args: Option<Spanned<Vec<Spanned<Text>>>>,
+    env: Option<Spanned<Map<Hidden>>>,
+    cwd: Option<Spanned<FilePath>>,
+    url: Option<Spanned<Link>>,
+    headers: Option<Spanned<Map<Hidden>>>,
+}
+
+impl Build<'_> {
+    /// The servers under the one key or the other.
+    pub(super) fn either_servers(
+        &mut self,
+        ours: Option<Spanned<Map<Server>>>,
+        theirs: Option<Spanned<Map<Server>>>,
+    ) -> Vec<ServerSettings> {
+        if let (Some(_), Some(theirs)) = (&ours, &theirs) {
+            self.findings
+                .problem(&theirs.at, "this is another word for mcpServers, which is here, too")
+                .remedy("keep one");
+        }
+        let mut servers: Vec<ServerSettings> = Vec::new();
+        for (entry, Spanned { value, .. }) in ours.or(theirs).into_iter().flat_map(|servers| servers.value.0) {
+            let Server::On(file) = value else { continue };
+            let Some(named) = self.server_name(&entry) else { continue };
+            if servers.iter().any(|server| server.name.as_ref() == named) {
+                self.findings.problem(&entry.at, format!("another server is called \"{named}\" already"));
+                continue;
+            }
+            servers.extend(self.server(&named, &entry.at, *file));
+        }
+        servers
+    }
+
+    /// The name in paths and in front of tools; a client's own may hold what these cannot.
+    fn server_name(&mut self, entry: &Spanned<String>) -> Option<String> {
+        let plain =
+            |character: char| if character.is_ascii_alphanumeric() || character == '-' { character } else { '_' };
+        let mut named: String = entry.chars().map(plain).collect();
+        while named.contains(SEPARATOR) {
+            named = named.replace(SEPARATOR, "_");
+        }
+        let named = named.trim_matches('_');
+        if named.is_empty() || named == "v" {
+            self.findings
+                .problem(&entry.at, format!("a server cannot be called \"{}\"", entry.value))
+                .remedy("give it another name");
+            return None;
+        }
+        if named != entry.value {
+            self.findings
+                .warning(&entry.at, format!("in paths and in front of tools this server is called \"{named}\""));
+        }
+        Some(named.to_owned())
+    }
+
+    fn server(&mut self, named: &str, at: &At, file: ServerFile) -> Option<ServerSettings> {
+        let ServerFile { command, args, env, cwd, url, http_url, server_url, headers, transport, .. } = file;
+        let url = url.or(http_url).or(server_url);
+        self.check_transport(transport.as_ref(), command.is_some());
+        let launch = self.launch(at, LaunchFile { command, args, env, cwd, url, headers });
+        let pipe = matches!(launch, Some(Launch::Stdio { .. }));
+        let guard = GuardSettings {
+            breaker: self.breaker(file.breaker),
+            retry: guard::retry(file.retry),
+            limit: guard::server_limit(file.limit, pipe),
+            chaos: drill(file.chaos.map(|chaos| guard::chaos(chaos.value)), self.chaos.as_ref()),
+        };
+        let cache = file.cache.map(|cache| self.cache(cache.value));
+        let on_error = self.on_error(file.on_error, cache.is_some());
+        let disabled = texts(file.disabled_tools).chain(texts(file.exclude_tools)).collect();
+        Some(ServerSettings {
+            name: name(named),
+            launch: launch?,
+            protocol: file.protocol.map_or(ProtocolEra::Auto, |protocol| protocol.value),
+            timeout: guard::server_timeouts(file.timeout),
+            guard,
+            cache,
+            trusted: file.trusted.is_some_and(|trusted| trusted.0),
+            on_error,
+            disabled_tools: disabled,
+        })
+    }
+
+    /// The transport is told by `command` or `url`; what clients write beside it is only compared.
+    fn check_transport(&mut self, transport: Option<&Spanned<Text>>, starts: bool) {
+        let Some(Spanned { value: Text(written), at }) = transport else { return };
+        match (written.to_ascii_lowercase().as_str(), starts) {
+            ("stdio" | "local" | "command", true)
+            | ("http" | "streamable-http" | "streamablehttp" | "streamable_http" | "remote", false) => {}
+            ("sse", false) => {
+                self.findings.warning(
+                    at,
+                    "the older transport of this name is not spoken; Streamable HTTP is tried at the address",
+                );
+            }
+            (_, true) => drop(self.findings.warning(at, format!("\"{written}\" has no effect: there is a command"))),
+            (_, false) => drop(self.findings.warning(at, format!("\"{written}\" has no effect: there is no command"))),
+        }
+    }
+
+    fn launch(&mut self, at: &At, file: LaunchFile) -> Option<Launch> {
+        let LaunchFile { command, args, env, cwd, url, headers } = file;
+        match (command, url) {
+            (Some(_), Some(url)) => {
+                self.findings.problem(&url.at, "there is a command, too").remedy("keep the one or the other");
+                None
+            }
+            (None, None) if self.findings.is_broken(&at.path) => None,
+            (None, None) => {
+                let finding = self.findings.problem(at, "there is neither a command to start nor a url to call");
+                finding.remedy("add command: PROGRAM or url: ADDRESS");
+                None
+            }
+            (None, Some(url)) => {
+                let told = [args.map(|args| args.at), env.map(|env| env.at), cwd.map(|cwd| cwd.at)];
+                self.no_effect(&told, "the server is called, not started");
+                Some(self.called(url.value.0, headers))
+            }
+            (Some(command), None) => {
+                self.no_effect(&[headers.map(|headers| headers.at)], "the server is started, not called");
+                self.started(command, args, env, cwd)
+            }
+        }
+    }
+
+    fn no_effect(&mut self, places: &[Option<At>], why: &str) {
+        for at in places.iter().flatten() {
+            self.findings.warning(at, format!("this has no effect: {why}"));
+        }
+    }
+
+    fn called(&mut self, url: Address, headers: Option<Spanned<Map<Hidden>>>) -> Launch {
+        Launch::Http { url, headers: self.headers(headers) }
+    }
+
+    fn started(
+        &mut self,
+        command: Spanned<Command>,
+        args: Option<Spanned<Vec<Spanned<Text>>>>,
+        env: Option<Spanned<Map<Hidden>>>,
+        cwd: Option<Spanned<FilePath>>,
+    ) -> Option<Launch> {
+        let mut words = command.value.0.into_iter().map(|word| word.value.0);
+        let Some(program) = words.next().filter(|program| !program.is_empty()) else {
+            self.findings.problem(&command.at, "this names no program");
+            return None;
+        };
+        let env = self.child_environment(env);
+        Some(Launch::Stdio {
+            command: program,
+            args: words.chain(texts(args)).collect(),
+            env,
+            cwd: cwd.map(|cwd| cwd.value.0),
+        })
+    }
+
+    fn child_environment(&mut self, env: Option<Spanned<Map<Hidden>>>) -> Vec<(String, Secret<String>)> {
+        let mut variables = Vec::new();
+        for (variable, value) in env.into_iter().flat_map(|env| env.value.0) {
+            if variable.is_empty() || variable.contains(['=', '\0']) || value.0.expose().contains('\0') {
+                self.findings.problem(&variable.at, "this cannot be a variable");
+            } else {
+                variables.push((variable.value, value.value.0));
+            }
+        }
+        variables
+    }
+
+    fn cache(&mut self, file: CacheFile) -> ServerCache {
+        let usual = CachePolicy::default();
+        let CacheFile { fresh, stale, max_entries, max_bytes, max_entry_bytes, tools, shared } = file;
+        let fresh = fresh.map(|fresh| fresh.0).or_else(|| self.seconds(&CACHE_TTL)).unwrap_or(usual.fresh);
+        let entries = max_entries.or_else(|| self.variable::<Positive>(&CACHE_MAX_SIZE));
+        let max_bytes = max_bytes.map_or(usual.max_bytes, |bytes| bytes.0);
+        let max_entry_bytes = max_entry_bytes.and_then(|bytes| usize::try_from(bytes.0).ok());
+        ServerCache {
+            policy: CachePolicy {
+                fresh,
+                stale: stale.map_or(fresh.saturating_mul(STALE_TIMES), |stale| stale.0).max(Duration::ZERO),
+                max_entries: entries.map_or(usual.max_entries, |entries| u64::from(entries.0)),
+                max_bytes,
+                max_entry_bytes: max_entry_bytes.unwrap_or(usual.max_entry_bytes),
+                shared: shared.is_some_and(|shared| shared.0),
+            },
+            tools: texts(tools).collect(),
+        }
+    }
+
+    fn on_error(&mut self, file: Option<Spanned<Vec<Spanned<Standby>>>>, cached: bool) -> Vec<StandbySource> {
+        let mut sources = Vec::new();
+        for Spanned { value, at } in file.into_iter().flat_map(|file| file.value) {
+            match value {
+                Standby::Stale => {
+                    if !cached {
+                        let finding = self.findings.warning(&at, "there is no cache that could hold stale answers");
+                        finding.remedy("add cache: { fresh: 5m, stale: 2h }");
+                    }
+                    sources.push(StandbySource::Stale);
+                }
+                Standby::Other(StandbyFile { backup: Some(backup), default: None }) => {
+                    if !backup.0.exists() {
+                        self.findings.warning(&backup.at, "there is no such file or folder yet");
+                    }
+                    sources.push(StandbySource::Backup(backup.value.0));
+                }
+                Standby::Other(StandbyFile { backup: None, default: Some(text) }) => {
+                    sources.push(StandbySource::Default(text.value.0));
+                }
+                Standby::Other(_) if self.findings.is_broken(&at.path) => {}
+                Standby::Other(_) => {
+                    let finding = self.findings.problem(&at, "each item is one answer");
+                    finding.remedy("write stale, { backup: PATH } or { default: TEXT }");
+                }
+            }
+        }
+        sources
+    }
+}
+
+fn texts(list: Option<Spanned<Vec<Spanned<Text>>>>) -> impl Iterator<Item = String> {
+    list.into_iter().flat_map(|list| list.value).map(|text| text.value.0)
+}

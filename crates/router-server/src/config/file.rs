@@ -1,0 +1,445 @@
+//! The file as it is written. Every key is declared here, once: for its reader and for the editor's schema.
+
+use schemars::JsonSchema;
+
+use super::{
+    leaf::{self, Bytes, Count, FilePath, Hidden, Link, Period, Positive, Rate, Share, Switch, Text, Time, words},
+    read::{Map, Read, Reader, Spanned, section},
+    settings::{DialectName, LogFormat, ProtocolEra, ProviderKind},
+    tree::{Node, Value},
+};
+
+section! {
+    /// The configuration of MCP Router. Any value may hold references: `${NAME}`, `${NAME:-default}`, `${file:PATH}`.
+    #[schemars(title = "MCP Router")]
+    File {
+        /// The schema of this file, for editors.
+        schema as "$schema": Text,
+        /// The address to listen on. Anything but loopback needs `keys`.
+        listen: Text,
+        /// Vendor accounts. A name that is a kind needs nothing else to be one.
+        providers: Map<ProviderFile>,
+        /// The provider of a bare model name; otherwise the first one.
+        default_provider: Text,
+        /// Our names for models: `provider/model`, or a list of them that falls back in order.
+        models: Map<Choices>,
+        /// The MCP servers, as every MCP client writes them.
+        mcp_servers as "mcpServers": Map<Server>,
+        /// The MCP servers, by the name that VS Code has for them.
+        servers: Map<Server>,
+        /// What is done for whom: the key is the client program's name.
+        clients: Map<ClientFile>,
+        /// Who may call. Without any, everybody who can reach the address.
+        keys: Vec<Spanned<KeyFile>>,
+        /// A Redis or Valkey that many replicas share.
+        redis: Hidden,
+        /// A drill for every upstream that has none of its own.
+        chaos: ChaosFile,
+        /// The log on stderr.
+        log: LogFile,
+        /// The folder for what must survive a restart.
+        state: FilePath,
+        /// Host names besides the address itself under which clients may reach the router.
+        allowed_hosts: Vec<Spanned<Text>>,
+        /// Origins of web pages that may call the router: `https://app.example.com`.
+        allowed_origins: Vec<Spanned<Text>>,
+    }
+    beside {
+        "inputs": "this key is VS Code's; what it asks for has to come from variables here",
+        "globalShortcut": "this key is Claude Desktop's, and has no effect here",
+        "preferences": "this key is Claude Desktop's, and has no effect here",
+    }
+}
+
+section! {
+    /// One vendor account.
+    ProviderFile {
+        /// The vendor; the name itself when it is one.
+        kind: ProviderKind,
+        /// The wire format, where the vendor speaks more than one.
+        dialect: DialectName,
+        /// The address; otherwise the vendor's own.
+        base_url: Link,
+        /// Azure's word for `base_url`.
+        endpoint: Link,
+        /// The credential.
+        api_key: Hidden,
+        /// Further headers of every request.
+        headers: Map<Hidden>,
+        /// The model of a question that names none.
+        model: Text,
+        /// How long things may take.
+        timeout: TimeoutFile,
+        /// When a call is put again.
+        retry: RetryFile,
+        /// When the provider is left alone.
+        breaker: BreakerFile,
+        /// How much it is asked.
+        limit: LimitFile,
+        /// A drill: it fails on purpose.
+        chaos: ChaosFile,
+    }
+}
+
+section! {
+    /// How long things may take.
+    TimeoutFile {
+        /// Until the connection stands.
+        connect: Period,
+        /// Until the first content.
+        first_byte: Period,
+        /// Between two signs of life.
+        idle: Period,
+        /// Over all.
+        total: Period,
+    }
+}
+
+section! {
+    /// When a call is put again. Only what is safe to repeat ever is.
+    RetryFile {
+        /// Retries of one call, at the most.
+        retries: Count,
+        /// The first wait; it doubles, with jitter.
+        base: Period,
+        /// The longest wait.
+        cap: Period,
+        /// The share of calls that may be retried.
+        budget: Share,
+        /// Retries that are always allowed.
+        floor: Rate,
+        /// The longest wait that an upstream may ask for (Retry-After).
+        patience: Time,
+    }
+}
+
+section! {
+    /// When an upstream is left alone, and when it is tried again.
+    BreakerFile {
+        /// Faults in a row that open it, while there are few calls.
+        failures: Positive,
+        /// How long it stays open at first; doubles with every failed probe.
+        recovery: Period,
+        /// The most it doubles to.
+        max_recovery: Period,
+        /// Successes in a row that close it.
+        successes: Positive,
+        /// How far back the rate of faults looks.
+        window: Period,
+        /// The share of faults that opens it, once there are `samples` calls.
+        rate: Share,
+        /// Calls in the window from which on the rate counts.
+        samples: Positive,
+    }
+}
+
+section! {
+    /// How much an upstream is asked.
+    LimitFile {
+        /// Calls at once.
+        concurrency: Positive,
+        /// Calls that may wait for their turn.
+        queue: Count,
+        /// How long one waits at the most.
+        wait: Time,
+        /// Calls over time.
+        rate: Rate,
+        /// Calls at once that the rate forgives.
+        burst: Positive,
+    }
+}
+
+section! {
+    /// A drill: the upstream fails on purpose.
+    ChaosFile {
+        /// The share of calls that fail.
+        rate: Share,
+        /// Added before a call that does not fail.
+        latency: Time,
+        /// The ways to fail, chosen evenly.
+        kinds: Vec<Spanned<ChaosWord>>,
+        /// For a drill that can be repeated.
+        seed: Count,
+    }
+}
+
+words! {
+    /// A way to fail.
+    ChaosWord, "is not a way to fail" {
+        /// No connection.
+        Refuse = "refuse",
+        /// No answer, ever.
+        Hang = "hang",
+        /// 429.
+        Limited = "limited",
+        /// 5xx.
+        Fail = "fail",
+        /// The answer is cut after its first content.
+        Cut = "cut",
+    }
+}
+
+/// One model, or several of which the first that can answers.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "describes to editors what is read into `Choices`")]
+enum OneOrMany {
+    One(Text),
+    Many(Vec<Text>),
+}
+
+/// The models behind an alias.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(with = "OneOrMany")]
+pub(super) struct Choices(pub(super) Vec<Spanned<Text>>);
+
+impl Read for Choices {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        match node.value {
+            Value::Scalar(_) => Some(Self(vec![reader.value(node)?])),
+            Value::Null | Value::List(_) | Value::Map(_) => Vec::read(node, reader).map(Self),
+        }
+    }
+}
+
+section! {
+    /// One MCP server: a `command` or a `url`.
+    ServerFile {
+        /// The program to start.
+        command: Command,
+        /// What it is given.
+        args: Vec<Spanned<Text>>,
+        /// Its environment, beside PATH, HOME, LANG and TMPDIR.
+        env: Map<Hidden>,
+        /// The folder it is started in.
+        cwd: FilePath,
+        /// The address of a server that runs already.
+        url: Link,
+        /// Gemini's word for `url`.
+        http_url as "httpUrl": Link,
+        /// Windsurf's word for `url`.
+        server_url as "serverUrl": Link,
+        /// Further headers of every request.
+        headers: Map<Hidden>,
+        /// The transport, as clients write it; `command` or `url` tell it already.
+        transport as "type": Text,
+        /// Which era of MCP it speaks.
+        protocol: ProtocolEra,
+        /// How long things may take; a single time is the longest silence of a call.
+        timeout: ServerTimeout,
+        /// When a call is put again.
+        retry: RetryFile,
+        /// When the server is left alone.
+        breaker: BreakerFile,
+        /// How much it is asked.
+        limit: LimitFile,
+        /// What is kept of its answers.
+        cache: CacheFile,
+        /// Whether what it says of its own tools is believed (read-only, idempotent).
+        trusted: Switch,
+        /// Who answers when it cannot, in this order.
+        on_error: Vec<Spanned<Standby>>,
+        /// A drill: it fails on purpose.
+        chaos: ChaosFile,
+        /// Leaves the server out.
+        disabled: Switch,
+        /// Takes the server in (the default).
+        enabled: Switch,
+        /// Tools that nobody gets to see.
+        disabled_tools as "disabledTools": Vec<Spanned<Text>>,
+        /// Gemini's word for `disabledTools`.
+        exclude_tools as "excludeTools": Vec<Spanned<Text>>,
+    }
+    open {
+        "autoApprove": "which calls need no question is the client's to decide; this has no effect here",
+        "alwaysAllow": "which calls need no question is the client's to decide; this has no effect here",
+        "trust": "which calls need no question is the client's to decide; write \"trusted\" if the server's word on its tools is good",
+        "includeTools": "a list of allowed tools is not supported yet: all tools are offered but those in disabledTools",
+        "enabledTools": "a list of allowed tools is not supported yet: all tools are offered but those in disabledTools",
+        "tools": "a list of allowed tools is not supported yet: all tools are offered but those in disabledTools",
+        "envFile": "the file is not read; write its variables under env, or name it with --env-file",
+        "oauth": "signing in to a server is not supported yet; give a credential in headers",
+        "auth": "signing in to a server is not supported yet; give a credential in headers",
+        "description": "descriptions are not shown here",
+        "name": "a server is named by its key",
+        "icon": "icons are not shown here",
+        "version": "versions are not checked here",
+        "gallery": "this key is an editor's, and has no effect here",
+        "dev": "this key is an editor's, and has no effect here",
+    }
+}
+
+/// A server, unless it is switched off: then nothing in it matters.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(with = "ServerFile")]
+pub(super) enum Server {
+    On(Box<ServerFile>),
+    Off,
+}
+
+impl Read for Server {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        if node.scalar("disabled") == Some("true") || node.scalar("enabled") == Some("false") {
+            let at = reader.at(node.span);
+            reader.findings.warning(&at, "this server is disabled, and is not started");
+            return Some(Self::Off);
+        }
+        ServerFile::read(node, reader).map(|server| Self::On(Box::new(server)))
+    }
+}
+
+/// A program, or a program and what it is given.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(with = "OneOrMany")]
+pub(super) struct Command(pub(super) Vec<Spanned<Text>>);
+
+impl Read for Command {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        Choices::read(node, reader).map(|words| Self(words.0))
+    }
+}
+
+/// The longest silence of a call, or all times one by one.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum ServerTimeout {
+    /// As other clients write it, too: a number without a unit.
+    Silence(#[schemars(with = "TimeOrNumber")] Period),
+    /// One by one.
+    Each(Box<TimeoutFile>),
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "describes to editors what is read into `ServerTimeout::Silence`")]
+enum TimeOrNumber {
+    Time(Period),
+    Number(f64),
+}
+
+/// From here on a client's bare number means milliseconds: nobody waits a quarter of an hour for a tool by default.
+const MILLISECONDS_FROM: f64 = 1000.0;
+
+impl Read for ServerTimeout {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let Value::Scalar(text) = &node.value else {
+            return TimeoutFile::read(node, reader).map(|file| Self::Each(Box::new(file)));
+        };
+        let Some(number) = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0) else {
+            return Period::read(node, reader).map(Self::Silence);
+        };
+        let unit = if number < MILLISECONDS_FROM { "s" } else { "ms" };
+        let at = reader.at(node.span);
+        let meant = format!("{text}{unit}");
+        let read = leaf::time(&meant).ok()?;
+        reader
+            .findings
+            .warning(&at, format!("\"{text}\" has no unit, and is read as {meant}"))
+            .remedy(format!("write \"{meant}\""));
+        Some(Self::Silence(Period(read)))
+    }
+}
+
+section! {
+    /// What is kept of a server's answers, and for how long.
+    CacheFile {
+        /// How long an answer is as good as new.
+        fresh: Time,
+        /// How long it may stand in when the server fails; otherwise 24 times as long.
+        stale: Time,
+        /// Answers at the most.
+        max_entries: Positive,
+        /// Memory at the most.
+        max_bytes: Bytes,
+        /// A longer answer is not kept.
+        max_entry_bytes: Bytes,
+        /// Tools whose answers are kept although nobody says that they only read.
+        tools: Vec<Spanned<Text>>,
+        /// Whether one tenant may be answered with what another one asked.
+        shared: Switch,
+    }
+}
+
+/// Who answers when a server cannot.
+#[derive(Clone, Debug)]
+pub(super) enum Standby {
+    Stale,
+    Other(StandbyFile),
+}
+
+section! {
+    /// Who answers when a server cannot.
+    StandbyFile {
+        /// A file or folder.
+        backup: FilePath,
+        /// A fixed text.
+        default: Text,
+    }
+}
+
+words! {
+    /// Who answers when a server cannot.
+    StandbyWord, "answers nothing" {
+        /// What the cache still has.
+        Stale = "stale",
+    }
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "describes to editors what is read into `Standby`")]
+enum WordOrStandby {
+    Word(StandbyWord),
+    File(StandbyFile),
+}
+
+impl JsonSchema for Standby {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Standby".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        WordOrStandby::json_schema(generator)
+    }
+}
+
+impl Read for Standby {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        match node.value {
+            Value::Scalar(_) => StandbyWord::read(node, reader).map(|StandbyWord::Stale| Self::Stale),
+            Value::Null | Value::List(_) | Value::Map(_) => StandbyFile::read(node, reader).map(Self::Other),
+        }
+    }
+}
+
+section! {
+    /// What is done for one client program.
+    ClientFile {
+        /// The model it gets when it names none.
+        model: Text,
+        /// What is put before its own prompt.
+        prompt: Text,
+    }
+}
+
+section! {
+    /// A key that lets its bearer in.
+    KeyFile {
+        /// Whose it is.
+        name: Text,
+        /// The key itself.
+        key: Hidden,
+        /// Whose answers its bearer may share; otherwise only his own.
+        tenant: Text,
+    }
+}
+
+section! {
+    /// The log on stderr.
+    LogFile {
+        /// How a line is written.
+        format: LogFormat,
+        /// What is written: error, warn, info, debug, trace, or a filter.
+        level: Text,
+    }
+}

@@ -1,0 +1,296 @@
+//! The configuration as the rest of the program sees it: types that cannot be wrong.
+
+use std::{ffi::OsString, fmt, net::SocketAddr, path::PathBuf, time::Duration};
+
+use router_core::{
+    Name, Secret,
+    layer::{
+        breaker::BreakerPolicy, cache::CachePolicy, chaos::ChaosPolicy, limit::LimitPolicy, retry::RetryPolicy,
+        timeout::TimeoutPolicy,
+    },
+};
+
+use super::{address::Address, leaf::words};
+
+/// Everything that was configured, by file, environment and flags.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The file it was read from, where there is one.
+    pub file: Option<PathBuf>,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The vendor accounts, in their order; `echo` is always among them.
+    pub providers: Vec<ProviderSettings>,
+    /// Accounts nobody named, that exist if they answer on this machine.
+    pub probe: Vec<ProviderSettings>,
+    /// The provider of a bare model name, and of a question without one.
+    pub default_provider: Name,
+    /// Our names for models.
+    pub models: Vec<Alias>,
+    /// The MCP servers.
+    pub servers: Vec<ServerSettings>,
+    /// What is done for whom.
+    pub clients: Vec<ClientSettings>,
+    /// Who may call; empty lets everybody who can reach us.
+    pub keys: Vec<KeySettings>,
+    /// The shared store of many replicas.
+    pub redis: Option<Secret<String>>,
+    /// The log.
+    pub log: LogSettings,
+    /// The folder for what must survive.
+    pub state: PathBuf,
+    /// Names besides our own address under which clients may reach us.
+    pub allowed_hosts: Vec<String>,
+    /// Web pages that may call us.
+    pub allowed_origins: Vec<String>,
+    /// What every program needs of our own environment, by name.
+    pub(super) base_environment: Vec<(&'static str, Secret<String>)>,
+}
+
+impl Config {
+    /// What a started program gets of our own environment: what it cannot do without, and no secret of ours.
+    pub fn base_environment(&self) -> impl Iterator<Item = (OsString, OsString)> {
+        self.base_environment.iter().map(|(name, value)| ((*name).into(), value.expose().into()))
+    }
+}
+
+/// One vendor account.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProviderSettings {
+    /// Its name in `provider/model`.
+    pub name: Name,
+    /// The vendor.
+    pub kind: ProviderKind,
+    /// The wire format, where it was chosen; otherwise the vendor's own.
+    pub dialect: Option<DialectName>,
+    /// The address as it was written, with or without `/v1`; otherwise the vendor's own.
+    pub base_url: Option<Address>,
+    /// The credential.
+    pub api_key: Option<Secret<String>>,
+    /// Further headers of every request.
+    pub headers: Vec<(String, Secret<String>)>,
+    /// The model of a question that names none.
+    pub model: Option<String>,
+    /// How long things may take.
+    pub timeout: Timeouts,
+    /// How it is guarded.
+    pub guard: GuardSettings,
+}
+
+words! {
+    /// A vendor, and the ways that are its own.
+    ProviderKind, "is not a kind of provider" {
+        /// OpenAI.
+        OpenAi = "openai",
+        /// Anthropic.
+        Anthropic = "anthropic",
+        /// OpenRouter.
+        OpenRouter = "openrouter",
+        /// Azure OpenAI.
+        Azure = "azure",
+        /// Ollama.
+        Ollama = "ollama",
+        /// LM Studio.
+        LmStudio = "lmstudio",
+        /// Any server that speaks one of the dialects.
+        Compatible = "compatible",
+        /// The embedded model that repeats what it is told.
+        Echo = "echo",
+    }
+}
+
+words! {
+    /// A wire format that providers speak.
+    DialectName, "is not a dialect" {
+        /// OpenAI's chat completions.
+        OpenAi = "openai",
+        /// Anthropic's messages.
+        Anthropic = "anthropic",
+        /// Ollama's own chat.
+        Ollama = "ollama",
+    }
+}
+
+/// How long things may take.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Timeouts {
+    /// Until a connection stands.
+    pub connect: Duration,
+    /// An attempt.
+    pub attempt: TimeoutPolicy,
+}
+
+/// The layers around one upstream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GuardSettings {
+    /// When it is left alone.
+    pub breaker: BreakerPolicy,
+    /// When it is asked again.
+    pub retry: RetryPolicy,
+    /// How much it is asked.
+    pub limit: LimitPolicy,
+    /// A drill.
+    pub chaos: Option<ChaosPolicy>,
+}
+
+/// Our name for a choice of models.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alias {
+    /// The name.
+    pub name: Name,
+    /// Who is asked, in this order.
+    pub choices: Vec<Choice>,
+}
+
+/// A model of a provider.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choice {
+    /// A provider of this configuration.
+    pub provider: Name,
+    /// The model, as the provider names it.
+    pub model: String,
+}
+
+/// A model as a client's rule names it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ModelName {
+    /// One of our aliases.
+    Alias(Name),
+    /// A model of a provider.
+    Choice(Choice),
+}
+
+/// One MCP server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServerSettings {
+    /// Its name in `server__tool` and in `/mcp/{server}`.
+    pub name: Name,
+    /// How it is reached.
+    pub launch: Launch,
+    /// Which era of MCP it speaks.
+    pub protocol: ProtocolEra,
+    /// How long things may take.
+    pub timeout: Timeouts,
+    /// How it is guarded.
+    pub guard: GuardSettings,
+    /// What is kept of its answers.
+    pub cache: Option<ServerCache>,
+    /// Whether what it says of its own tools (read-only, idempotent) is believed.
+    pub trusted: bool,
+    /// Who answers when it cannot, in this order.
+    pub on_error: Vec<StandbySource>,
+    /// Tools that nobody gets to see.
+    pub disabled_tools: Vec<String>,
+}
+
+/// How an MCP server is reached.
+#[derive(Clone, PartialEq)]
+pub enum Launch {
+    /// A command that is started, and spoken to over its pipes.
+    Stdio {
+        /// The program.
+        command: String,
+        /// What it is given.
+        args: Vec<String>,
+        /// The environment it gets beside the bare necessities.
+        env: Vec<(String, Secret<String>)>,
+        /// The folder it is started in; otherwise ours.
+        cwd: Option<PathBuf>,
+    },
+    /// An address.
+    Http {
+        /// Where.
+        url: Address,
+        /// Further headers of every request.
+        headers: Vec<(String, Secret<String>)>,
+    },
+}
+
+/// Arguments may hold what came from a secret, so they are not printed.
+impl fmt::Debug for Launch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdio { command, args, env, cwd } => f
+                .debug_struct("Stdio")
+                .field("command", command)
+                .field("args", &format_args!("[{} of them]", args.len()))
+                .field("env", env)
+                .field("cwd", cwd)
+                .finish(),
+            Self::Http { url, headers } => f.debug_struct("Http").field("url", url).field("headers", headers).finish(),
+        }
+    }
+}
+
+words! {
+    /// Which era of MCP a server speaks.
+    ProtocolEra, "is not an era of the protocol" {
+        /// Whichever it turns out to speak.
+        Auto = "auto",
+        /// Sessions that begin with `initialize`.
+        Legacy = "legacy",
+        /// Stateless, as of 2026-07-28.
+        Modern = "modern",
+    }
+}
+
+/// What is kept of a server's answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServerCache {
+    /// For how long, and how much.
+    pub policy: CachePolicy,
+    /// The tools whose answers are kept although nobody says that they only read.
+    pub tools: Vec<String>,
+}
+
+/// Something that answers when a server cannot.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StandbySource {
+    /// What the cache still has.
+    Stale,
+    /// A file or folder.
+    Backup(PathBuf),
+    /// A fixed text.
+    Default(String),
+}
+
+/// What is done for one client program.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClientSettings {
+    /// The program's name.
+    pub name: Name,
+    /// The model it gets when it names none.
+    pub model: Option<ModelName>,
+    /// What is put before its own prompt.
+    pub prompt: Option<String>,
+}
+
+/// A key that lets its bearer in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeySettings {
+    /// Whose it is, for logs and metrics.
+    pub name: Name,
+    /// The key.
+    pub key: Secret<String>,
+    /// Whose answers its bearer may share; otherwise those of this key alone.
+    pub tenant: Name,
+}
+
+/// The log on stderr.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogSettings {
+    /// How a line is written.
+    pub format: LogFormat,
+    /// What is written: a level, or a filter such as `info,router_mcp=debug`.
+    pub level: String,
+}
+
+words! {
+    /// How a line of log is written.
+    LogFormat, "is not a format of the log" {
+        /// For machines.
+        Json = "json",
+        /// For people.
+        Text = "text",
+    }
+}

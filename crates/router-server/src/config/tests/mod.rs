@@ -1,0 +1,48 @@
+//! The configuration from its outside: a text, variables and flags go in; settings, warnings or problems come out.
+
+mod bad;
+mod documents;
+mod files;
+mod good;
+mod secrets;
+
+use std::path::Path;
+
+use router_core::Secret;
+
+use super::*;
+
+/// A configuration that is to be read.
+#[derive(Default)]
+struct Case<'a> {
+    text: &'a str,
+    environment: &'a [(&'a str, &'a str)],
+    listen: Option<&'a str>,
+}
+
+impl Case<'_> {
+    fn load(&self) -> Result<(Config, Vec<Warning>), Problems> {
+        let variables =
+            self.environment.iter().map(|(name, value)| ((*name).to_owned(), Secret::new((*value).to_owned())));
+        let environment: Environment = variables.collect();
+        let flags = Flags { listen: self.listen.map(str::to_owned), ..Flags::default() };
+        let source = Source::new(Path::new("router.yaml"), self.text);
+        let variables = Variables::new(&environment);
+        let mut findings = Findings::default();
+        let given = Given { flags: &flags, environment: &environment, variables: &variables, source: &source };
+        let config = configure(given, None, &mut findings);
+        findings.settle(&source, config)
+    }
+}
+
+fn load(text: &str) -> Config {
+    loaded(&Case { text, ..Case::default() }).0
+}
+
+/// The settings, and the warnings as they are shown.
+fn loaded(case: &Case<'_>) -> (Config, Vec<String>) {
+    match case.load() {
+        Ok((config, warnings)) => (config, warnings.iter().map(ToString::to_string).collect()),
+        Err(problems) => panic!("{problems}"),
+    }
+}

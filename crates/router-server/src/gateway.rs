@@ -1,0 +1,91 @@
+//! The gateway: every stack, built and ready, behind the doors.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use router_core::{BoxUpstream, Name, chat::Chat};
+use router_llm::models::ModelCard;
+use router_mcp::server::Front;
+use tokio::time::Instant;
+
+use crate::{health::Component, telemetry::metrics::Metrics};
+
+/// Everything that the doors ask.
+pub struct Gateway {
+    /// The models.
+    pub models: Models,
+    /// The MCP servers.
+    pub mcp: Mcp,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Whether a drill is on: it must not be mistaken for real trouble.
+    pub chaos: bool,
+    parts: Vec<Box<dyn Part>>,
+    started: Instant,
+    draining: AtomicBool,
+}
+
+/// The models, by any name they go by.
+pub struct Models {
+    /// All of them.
+    pub all: BoxUpstream<Chat>,
+    /// The model of a question that names none.
+    pub default: Option<Arc<str>>,
+    /// The model of a question that names only a provider.
+    pub defaults: BTreeMap<Name, Arc<str>>,
+    /// What can be asked for by name.
+    pub cards: Vec<ModelCard>,
+}
+
+/// The MCP servers.
+pub struct Mcp {
+    /// All as one.
+    pub all: Arc<Front>,
+    /// Each alone, under its own names.
+    pub each: BTreeMap<Name, Arc<Front>>,
+}
+
+/// Something whose health is told.
+pub trait Part: Send + Sync {
+    /// How well it is, from what is already known.
+    fn component(&self) -> Component;
+}
+
+impl Gateway {
+    /// A gateway that begins now.
+    pub fn new(models: Models, mcp: Mcp, metrics: Arc<Metrics>, parts: Vec<Box<dyn Part>>) -> Self {
+        Self { models, mcp, metrics, chaos: false, parts, started: Instant::now(), draining: AtomicBool::new(false) }
+    }
+
+    /// The same gateway, told whether a drill is on.
+    pub fn drilled(mut self, chaos: bool) -> Arc<Self> {
+        self.chaos = chaos;
+        Arc::new(self)
+    }
+
+    /// How well every part is.
+    pub fn components(&self) -> Vec<Component> {
+        self.parts.iter().map(|part| part.component()).collect()
+    }
+
+    /// Since when it runs.
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// From here on nothing new should be sent here.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is on its way out.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,337 @@
+//! `POST /ask`: a question in one line, an answer in one object.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use router_core::{
+    Error, Reply, Result, Upstream,
+    chat::{Chat, ChatReply, Event, Message, Part, Prompt, Role, Shape, Usage, fold},
+};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::{
+    alive::alive,
+    reject::{self, reject},
+    visit::Visit,
+};
+use crate::gateway::Gateway;
+
+/// A question, after every field was found good.
+#[derive(Debug, PartialEq)]
+pub struct Question {
+    message: String,
+    model: Option<String>,
+    provider: Option<String>,
+    client: Option<String>,
+    user_id: Option<String>,
+    context: Option<String>,
+    stream: bool,
+    max_tokens: Option<u64>,
+}
+
+/// What is wrong with a question, and where.
+#[derive(Debug, PartialEq, Serialize)]
+pub struct Problem {
+    pointer: String,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct Answered<'a> {
+    answer: &'a str,
+    model: &'a str,
+    provider: &'a str,
+    usage: Value,
+    cache: &'static str,
+    source: &'static str,
+    attempts: u32,
+    request_id: &'a str,
+}
+
+/// Answers a question.
+pub async fn ask(gateway: &Arc<Gateway>, visit: &Visit, body: &Bytes) -> Response<Body> {
+    let question = match Question::read(body) {
+        Ok(question) => question,
+        Err(problems) => return unprocessable(&problems, visit),
+    };
+    let Some(model) = question.model_at(gateway) else {
+        let named = question
+            .provider
+            .as_deref()
+            .map_or_else(|| "the default provider".to_owned(), |name| format!("provider {name}"));
+        let missing =
+            problem("/model", format!("is needed: {named} has no model of its own (set `model` in its section)"));
+        return unprocessable(&[missing], visit);
+    };
+    let mut visit = visit.clone();
+    visit.name_client(question.client.as_deref());
+    let streamed = question.stream;
+    let reply = match gateway.models.all.call(&visit.cx, question.into_chat(model)).await {
+        Ok(reply) => reply,
+        Err(error) => return reject(&error, reject::Shape::Plain, &visit),
+    };
+    if streamed { stream_answer(reply, &visit) } else { whole_answer(reply, &visit).await }
+}
+
+impl Question {
+    /// The model by its full name; `None` when none is named and nobody has a default.
+    fn model_at(&self, gateway: &Gateway) -> Option<Arc<str>> {
+        match (&self.provider, &self.model) {
+            (Some(provider), Some(model)) => Some(format!("{provider}/{model}").into()),
+            (Some(provider), None) => gateway.models.defaults.get(provider.as_str()).cloned(),
+            (None, Some(model)) => Some(model.as_str().into()),
+            (None, None) => gateway.models.default.clone(),
+        }
+    }
+
+    fn into_chat(self, model: Arc<str>) -> Chat {
+        let system = self.context.map(|context| Message::text(Role::System, context));
+        let user = Message::text(Role::User, self.message);
+        let prompt = Prompt {
+            messages: system.into_iter().chain([user]).collect(),
+            max_tokens: self.max_tokens,
+            user: self.user_id,
+            ..Prompt::default()
+        };
+        Chat::of(prompt, model, if self.stream { Shape::Stream } else { Shape::Whole })
+    }
+
+    /// Reads a question and names everything that is wrong with it.
+    pub fn read(body: &[u8]) -> Result<Self, Vec<Problem>> {
+        let fields = match serde_json::from_slice::<Value>(body) {
+            Ok(Value::Object(fields)) => fields,
+            Ok(_) => return Err(vec![problem("", "the body must be a JSON object with a `message`")]),
+            Err(error) => return Err(vec![problem("", format!("the body is not JSON: {error}"))]),
+        };
+        let mut reader = Reader { fields, problems: Vec::new() };
+        let question = Self {
+            message: reader.message(),
+            model: reader.text("model"),
+            provider: reader.text("provider"),
+            client: reader.text("client"),
+            user_id: reader.text("user_id"),
+            context: reader.context(),
+            stream: reader.flag("stream"),
+            max_tokens: reader.count("max_tokens"),
+        };
+        reader.nothing_else();
+        if reader.problems.is_empty() { Ok(question) } else { Err(reader.problems) }
+    }
+}
+
+/// Takes the fields of a question one by one, and remembers what was wrong.
+struct Reader {
+    fields: Map<String, Value>,
+    problems: Vec<Problem>,
+}
+
+impl Reader {
+    fn take<T>(&mut self, name: &str, want: &str, read: impl FnOnce(Value) -> Option<T>) -> Option<T> {
+        let value = self.fields.shift_remove(name).filter(|value| !value.is_null())?;
+        let found = read(value);
+        if found.is_none() {
+            self.problems.push(problem(&format!("/{name}"), format!("must be {want}")));
+        }
+        found
+    }
+
+    fn text(&mut self, name: &str) -> Option<String> {
+        self.take(name, "a text that is not empty", filled)
+    }
+
+    fn message(&mut self) -> String {
+        if self.fields.get("message").is_none_or(Value::is_null) {
+            self.fields.shift_remove("message");
+            self.problems.push(problem("/message", "is missing: the text of the question"));
+        }
+        self.text("message").unwrap_or_default()
+    }
+
+    /// A text as it is, anything else as the JSON that it is.
+    fn context(&mut self) -> Option<String> {
+        self.take("context", "a text, an object or a list", |value| match value {
+            Value::String(text) => Some(text),
+            Value::Object(_) | Value::Array(_) => Some(value.to_string()),
+            Value::Null | Value::Bool(_) | Value::Number(_) => None,
+        })
+    }
+
+    fn flag(&mut self, name: &str) -> bool {
+        self.take(name, "true or false", |value| value.as_bool()).unwrap_or_default()
+    }
+
+    fn count(&mut self, name: &str) -> Option<u64> {
+        self.take(name, "a whole number above 0", |value| value.as_u64().filter(|count| *count > 0))
+    }
+
+    fn nothing_else(&mut self) {
+        for name in self.fields.keys() {
+            let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+            self.problems.push(problem(
+                &pointer,
+                "is not a field of /ask: message, model, provider, client, user_id, context, stream, max_tokens",
+            ));
+        }
+    }
+}
+
+fn filled(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.trim().is_empty() => Some(text),
+        _ => None,
+    }
+}
+
+fn problem(pointer: &str, message: impl Into<String>) -> Problem {
+    Problem { pointer: pointer.to_owned(), message: message.into() }
+}
+
+fn unprocessable(problems: &[Problem], visit: &Visit) -> Response<Body> {
+    let summary: Vec<_> = problems.iter().map(|problem| format!("{} {}", problem.pointer, problem.message)).collect();
+    let body = json!({
+        "error": { "type": "invalid", "message": summary.join("; "), "problems": problems },
+        "request_id": visit.id(),
+    });
+    let mut response = json_response(&body, visit);
+    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+    response
+}
+
+async fn whole_answer(reply: ChatReply, visit: &Visit) -> Response<Body> {
+    let provenance = reply.provenance().clone();
+    let events: Vec<Result<Event>> = reply.into_events().collect().await;
+    let folded = match events.into_iter().collect::<Result<Vec<_>>>() {
+        Ok(events) => fold(events),
+        Err(error) => return reject(&error, reject::Shape::Plain, visit),
+    };
+    let answer = answer_text(&folded.message);
+    let body = answered(&answer, folded.usage, &provenance, visit);
+    let mut response = json_response(&body, visit);
+    visit.sign(response.headers_mut(), &provenance);
+    response
+}
+
+/// Server-sent events: `delta` with each piece of text, then `done` with all that a whole answer says.
+fn stream_answer(reply: ChatReply, visit: &Visit) -> Response<Body> {
+    let provenance = reply.provenance().clone();
+    let mut response = Response::new(Body::empty());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    visit.sign(response.headers_mut(), &provenance);
+    let visit = visit.clone();
+    let (mut answer, mut usage) = (String::new(), Usage::default());
+    let ended = stream::once(async { None });
+    let lines = reply.into_events().map(Some).chain(ended).filter_map(move |event| {
+        let line = match event {
+            Some(Ok(Event::Text(text))) => {
+                answer.push_str(&text);
+                Some(sse("delta", &json!({ "text": text })))
+            }
+            Some(Ok(Event::Usage(told))) => {
+                usage = told;
+                None
+            }
+            Some(Ok(_)) => None,
+            Some(Err(error)) => Some(sse("error", &broken(&error, &visit))),
+            None => Some(sse("done", &answered(&answer, usage, &provenance, &visit))),
+        };
+        std::future::ready(line)
+    });
+    let lines = until_error(lines);
+    let body = alive(lines, std::time::Duration::from_secs(10), Bytes::from_static(b": ping\n\n"));
+    *response.body_mut() = Body::from_stream(body.map(Ok::<_, std::convert::Infallible>));
+    response
+}
+
+/// Nothing follows an error: least of all a `done`.
+fn until_error(
+    lines: impl futures_util::Stream<Item = Bytes> + Send,
+) -> impl futures_util::Stream<Item = Bytes> + Send {
+    lines.scan(false, |failed, line| {
+        let stop = *failed;
+        *failed = line.starts_with(b"event: error");
+        std::future::ready((!stop).then_some(line))
+    })
+}
+
+fn sse(event: &str, data: &impl Serialize) -> Bytes {
+    let data = serde_json::to_string(data).unwrap_or_else(|_| "{}".to_owned());
+    format!("event: {event}\ndata: {data}\n\n").into()
+}
+
+fn broken(error: &Error, visit: &Visit) -> Value {
+    json!({ "error": { "type": error.kind().as_str(), "message": error.to_string() }, "request_id": visit.id() })
+}
+
+fn answered<'a>(answer: &'a str, usage: Usage, provenance: &'a router_core::Provenance, visit: &'a Visit) -> Value {
+    let told = Answered {
+        answer,
+        model: provenance.model.as_deref().unwrap_or_default(),
+        provider: provenance.upstream.as_deref().unwrap_or_default(),
+        usage: json!({
+            "input_tokens": usage.total_input(),
+            "output_tokens": usage.output,
+            "cached_tokens": usage.cache_read,
+            "total_tokens": usage.total_input() + usage.output,
+        }),
+        cache: provenance.cache.as_str(),
+        source: provenance.source.as_str(),
+        attempts: visit.cx.trail().attempts(),
+        request_id: visit.id(),
+    };
+    serde_json::to_value(told).unwrap_or_default()
+}
+
+fn answer_text(message: &Message) -> String {
+    let texts =
+        message.parts.iter().filter_map(|part| if let Part::Text(text) = part { Some(text.as_str()) } else { None });
+    texts.collect()
+}
+
+fn json_response(body: &Value, visit: &Visit) -> Response<Body> {
+    let mut response = Response::new(Body::from(body.to_string()));
+    let headers: &mut HeaderMap = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    visit.sign(headers, &router_core::Provenance::default());
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pointers(body: &str) -> Vec<String> {
+        let problems = Question::read(body.as_bytes()).expect_err("a bad question");
+        problems.into_iter().map(|problem| problem.pointer).collect()
+    }
+
+    #[test]
+    fn every_problem_is_named_at_once() {
+        let table: [(&str, &[&str]); 7] = [
+            ("", &[""]),
+            ("[]", &[""]),
+            ("{}", &["/message"]),
+            (r#"{"message": ""}"#, &["/message"]),
+            (
+                r#"{"message": 3, "model": 4, "stream": "yes", "max_tokens": 0}"#,
+                &["/message", "/model", "/stream", "/max_tokens"],
+            ),
+            (r#"{"message": "hi", "max_tokens": -1, "mesage": 1, "a/b": 2}"#, &["/max_tokens", "/mesage", "/a~1b"]),
+            (r#"{"message": "hi", "context": 3}"#, &["/context"]),
+        ];
+        for (body, expected) in table {
+            assert_eq!(pointers(body), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn null_is_the_same_as_nothing() {
+        let question = Question::read(br#"{"message": "hi", "model": null, "context": {"a": 1}}"#).expect("a question");
+        assert_eq!(question.model, None);
+        assert_eq!(question.context.as_deref(), Some(r#"{"a":1}"#));
+    }
+}

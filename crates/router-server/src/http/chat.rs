@@ -1,0 +1,246 @@
+//! A chat at a front door, in any dialect: bytes in, the stack's answer, bytes out.
+
+use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, TryStreamExt, future::Either, stream};
+use http::{HeaderMap, HeaderValue, Response, header};
+use router_core::{
+    Error, Kind, Reply, Result, Upstream,
+    chat::{Chat, ChatReply, Frame, Meta, Shape, Wire},
+};
+use router_llm::dialect::{Framing, Language, ReplyWriter, Told};
+use tokio::time::timeout;
+
+use super::{
+    alive::alive,
+    reject::{self, forward, reject},
+    visit::Visit,
+};
+use crate::gateway::Gateway;
+
+/// When an upstream has said nothing for so long, the client is told that we are still here.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// A chat as it stands at the door.
+pub struct Asked {
+    language: &'static dyn Language,
+    told: Told,
+    chat: Chat,
+}
+
+impl Asked {
+    /// Reads the head of a question, no more.
+    pub fn read(language: &'static dyn Language, headers: &HeaderMap, body: Bytes, visit: &Visit) -> Result<Self> {
+        let head = language.head(&body)?;
+        let told = Told {
+            request_id: visit.id().to_owned(),
+            model: head.model.clone(),
+            created: crate::clock::unix_seconds(),
+            usage: head.usage,
+        };
+        let wire = Wire { dialect: language, body, model: head.model_at, meta: worth_forwarding(headers) };
+        Ok(Self { language, told, chat: Chat::arrived(wire, head.model, head.shape) })
+    }
+
+    /// The same question, to be answered as a stream whatever it says itself.
+    #[must_use]
+    pub fn streamed(mut self) -> Self {
+        self.chat.shape = Shape::Stream;
+        self
+    }
+}
+
+/// Asks the models and answers in the dialect of the question.
+pub async fn answer(gateway: &Arc<Gateway>, visit: &Visit, asked: Asked) -> Response<Body> {
+    let Asked { language, told, chat } = asked;
+    let shape = chat.shape;
+    let call = {
+        let (gateway, cx) = (Arc::clone(gateway), visit.cx.clone());
+        async move { gateway.models.all.call(&cx, chat).await }
+    };
+    if shape == Shape::Whole {
+        return match call.await {
+            Ok(reply) => whole(language, told, reply, visit).await,
+            Err(error) => reject(&error, reject::Shape::Dialect(language), visit),
+        };
+    }
+    let mut call = Box::pin(call);
+    match timeout(SILENCE, &mut call).await {
+        Ok(Ok(reply)) => streamed(language, told, reply, visit),
+        Ok(Err(error)) => reject(&error, reject::Shape::Dialect(language), visit),
+        Err(_) => committed(language, told, call, visit),
+    }
+}
+
+/// One body, however many frames it took.
+async fn whole(language: &'static dyn Language, told: Told, reply: ChatReply, visit: &Visit) -> Response<Body> {
+    let mut headers = signed(&reply, language, visit);
+    match gather(language, told, reply).await {
+        Ok(body) => {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            respond(headers, Body::from(body))
+        }
+        Err(error) => reject(&error, reject::Shape::Dialect(language), visit),
+    }
+}
+
+async fn gather(language: &'static dyn Language, told: Told, reply: ChatReply) -> Result<Bytes> {
+    let pieces: Vec<Bytes> = outgoing(language, told, reply, Shape::Whole).try_collect().await?;
+    Ok(match <[Bytes; 1]>::try_from(pieces) {
+        Ok([whole]) => whole,
+        Err(pieces) => pieces.concat().into(),
+    })
+}
+
+fn streamed(language: &'static dyn Language, told: Told, reply: ChatReply, visit: &Visit) -> Response<Body> {
+    let mut headers = signed(&reply, language, visit);
+    stream_headers(&mut headers, language);
+    let bytes = outgoing(language, told, reply, Shape::Stream);
+    respond(headers, stream_body(language, bytes, visit))
+}
+
+/// The upstream is silent: the status goes out now, and what becomes of the call is told in the stream.
+fn committed(
+    language: &'static dyn Language,
+    told: Told,
+    call: Pin<Box<impl Future<Output = Result<ChatReply>> + Send + 'static>>,
+    visit: &Visit,
+) -> Response<Body> {
+    let mut headers = HeaderMap::new();
+    stream_headers(&mut headers, language);
+    visit.sign(&mut headers, &router_core::Provenance::default());
+    let bytes = stream::once(call).flat_map(move |answered| match answered {
+        Ok(reply) => Either::Left(outgoing(language, told.clone(), reply, Shape::Stream)),
+        Err(error) => Either::Right(stream::iter([Err(error)])),
+    });
+    respond(headers, stream_body(language, bytes, visit))
+}
+
+fn stream_body(
+    language: &'static dyn Language,
+    bytes: impl Stream<Item = Result<Bytes>> + Send + 'static,
+    visit: &Visit,
+) -> Body {
+    let request_id = visit.id().to_owned();
+    let told = bytes.map(move |next| {
+        next.unwrap_or_else(|error| {
+            tracing::debug!(request_id, ?error, "a stream broke");
+            broken(language, &error, &request_id)
+        })
+    });
+    Body::from_stream(alive(told, SILENCE, language.ping()).map(Ok::<_, Infallible>))
+}
+
+/// An error in a stream that has begun: the upstream's own event where its dialect is the client's.
+fn broken(language: &'static dyn Language, error: &Error, request_id: &str) -> Bytes {
+    match error.words() {
+        Some(words) if words.dialect == language.name() && words.status == 200 => words.body.clone(),
+        _ => language.error_event(error, request_id),
+    }
+}
+
+fn signed(reply: &ChatReply, language: &'static dyn Language, visit: &Visit) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(16);
+    if speaks(reply, language) {
+        forward(&mut headers, reply.meta.iter());
+    }
+    visit.sign(&mut headers, reply.provenance());
+    headers
+}
+
+fn stream_headers(headers: &mut HeaderMap, language: &'static dyn Language) {
+    let content_type = match language.framing() {
+        Framing::Sse => "text/event-stream; charset=utf-8",
+        Framing::Ndjson => "application/x-ndjson",
+    };
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+}
+
+fn respond(headers: HeaderMap, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.headers_mut() = headers;
+    response
+}
+
+fn speaks(reply: &ChatReply, language: &'static dyn Language) -> bool {
+    reply.dialect.is_some_and(|dialect| dialect.name() == language.name())
+}
+
+/// The reply in the client's dialect: its own frames where it speaks it already, written anew otherwise.
+pub fn outgoing(
+    language: &'static dyn Language,
+    told: Told,
+    reply: ChatReply,
+    shape: Shape,
+) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
+    if speaks(&reply, language) && reply.shape == shape {
+        let rename = reply.provenance().model.as_deref() != Some(told.model.as_str());
+        Either::Left(reply.filter_map(move |frame| {
+            let bytes = frame.map(|frame| match frame {
+                Frame::Wire { bytes, .. } if rename => Some(language.rename(&bytes, &told.model).unwrap_or(bytes)),
+                Frame::Wire { bytes, .. } => Some(bytes),
+                Frame::Events(_) => None,
+            });
+            std::future::ready(bytes.transpose())
+        }))
+    } else {
+        Either::Right(written(language.writer(told, shape), reply))
+    }
+}
+
+fn written(writer: Box<dyn ReplyWriter>, reply: ChatReply) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
+    let events = Box::pin(reply.into_events().ready_chunks(64));
+    stream::unfold(Some((events, writer)), |state| async move {
+        let (mut events, mut writer) = state?;
+        let mut out = Vec::new();
+        let Some(batch) = events.next().await else {
+            let finished = writer.finish(&mut out).map(|()| out.into());
+            return Some((finished, None));
+        };
+        let (good, bad) = until_error(batch);
+        let wrote = writer.write(good, &mut out);
+        match bad.map_or(wrote, Err) {
+            Ok(()) => Some((Ok(Bytes::from(out)), Some((events, writer)))),
+            Err(error) => Some((Err(error), None)),
+        }
+    })
+    .filter(|bytes| std::future::ready(!matches!(bytes, Ok(bytes) if bytes.is_empty())))
+}
+
+fn until_error<T>(batch: Vec<Result<T>>) -> (Vec<T>, Option<Error>) {
+    let mut good = Vec::with_capacity(batch.len());
+    for next in batch {
+        match next {
+            Ok(next) => good.push(next),
+            Err(error) => return (good, Some(error)),
+        }
+    }
+    (good, None)
+}
+
+/// The headers of a client that an upstream of the same dialect should see. Never a credential.
+fn worth_forwarding(headers: &HeaderMap) -> Meta {
+    const FAMILIES: [&str; 4] = ["anthropic-", "x-stainless-", "x-claude-code-", "openai-beta"];
+    let forwarded = headers.iter().filter_map(|(name, value)| {
+        let name = name.as_str();
+        let wanted = name == "user-agent" || name == "x-app" || FAMILIES.iter().any(|family| name.starts_with(family));
+        wanted.then(|| value.to_str().ok().map(|value| (name, value))).flatten()
+    });
+    forwarded.collect()
+}
+
+/// Refuses a body that comes compressed: what is checked here is what is forwarded.
+pub fn refuse_encoding(headers: &HeaderMap) -> Result<()> {
+    match headers.get(header::CONTENT_ENCODING) {
+        None => Ok(()),
+        Some(encoding) if encoding == "identity" => Ok(()),
+        Some(encoding) => {
+            let message = format!("the body is encoded as {encoding:?}");
+            Err(Error::new(Kind::Invalid, message).hint("send it plain"))
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! The front doors. A handler is a paragraph: read, ask the gateway, answer in the shape of the door.
+
+pub mod accept;
+mod alive;
+mod ask;
+mod chat;
+pub mod door;
+mod health;
+mod mcp;
+mod models;
+mod reject;
+mod visit;
+
+pub use visit::new_request_id;
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use axum::{
+    Extension, Router,
+    body::Body,
+    extract::{Query, State},
+    routing::{get, post},
+};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, request::Parts};
+use http_body::Body as _;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use router_core::{Error, Kind, Result};
+use router_llm::dialect::{Language, anthropic::ANTHROPIC, openai_chat::OPENAI_CHAT};
+use tokio::time::{Instant, timeout};
+use tower_service::Service;
+
+use self::{
+    chat::Asked,
+    door::{Access, Door},
+    reject::reject,
+    visit::Visit,
+};
+use crate::gateway::Gateway;
+
+/// The most that a chat may weigh.
+const CHAT_BYTES: usize = 32 << 20;
+/// The most that an MCP message may weigh.
+const MCP_BYTES: usize = 4 << 20;
+/// The most that a question to `/ask` may weigh.
+const ASK_BYTES: usize = 4 << 20;
+/// How long a client may take to send a body.
+const BODY_TIME: Duration = Duration::from_secs(60);
+/// How long any call may take, whatever its upstream is allowed.
+const CALL_TIME: Duration = Duration::from_secs(3600);
+
+/// All that a request meets: the door, the routes, and the gateway behind them.
+pub struct House {
+    door: Door,
+    routes: Router,
+    gateway: Arc<Gateway>,
+}
+
+impl House {
+    /// A house around `gateway` with `door` in front.
+    pub fn new(gateway: Arc<Gateway>, door: Door) -> Arc<Self> {
+        Arc::new(Self { door, routes: routes(Arc::clone(&gateway)), gateway })
+    }
+
+    /// The life of a request, from its headers to the last byte of its answer.
+    pub async fn enter(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+        let started = Instant::now();
+        let (mut parts, body) = request.into_parts();
+        let route = route_label(parts.uri.path());
+        let mut response = self.admit_and_answer(&mut parts, body).await;
+        if let Some(origin) = self.door.listed_origin(&parts.headers) {
+            response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            response.headers_mut().append(header::VARY, HeaderValue::from_static("origin"));
+        }
+        self.count(route, started, response)
+    }
+
+    async fn admit_and_answer(&self, parts: &mut Parts, body: Incoming) -> Response<Body> {
+        if let Some(headers) = self.door.preflight(parts) {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            *response.headers_mut() = headers;
+            return response;
+        }
+        let request_id = new_request_id();
+        let access = if parts.uri.path().starts_with("/health") { Access::Probe } else { Access::Guarded };
+        let mut response = match self.door.admit(parts, access, Arc::clone(&request_id)) {
+            Ok(caller) => self.answer(parts, body, Visit::new(caller, CALL_TIME)).await,
+            Err(error) => {
+                let visit = Visit::new(router_core::Caller::anonymous(Arc::clone(&request_id)), CALL_TIME);
+                reject(&error, shape_of(parts.uri.path()), &visit)
+            }
+        };
+        if let Ok(id) = HeaderValue::from_str(&request_id) {
+            response.headers_mut().insert("request-id", id.clone());
+            response.headers_mut().insert("x-request-id", id);
+        }
+        response
+    }
+
+    /// Answers, and keeps a defect of ours from taking the process along.
+    async fn answer(&self, parts: &Parts, body: Incoming, visit: Visit) -> Response<Body> {
+        let mut request = Request::new(Body::new(body));
+        (*request.method_mut(), *request.uri_mut()) = (parts.method.clone(), parts.uri.clone());
+        *request.headers_mut() = parts.headers.clone();
+        let shape = shape_of(parts.uri.path());
+        request.extensions_mut().insert(visit.clone());
+        match AssertUnwindSafe(self.routes.clone().call(request)).catch_unwind().await {
+            Ok(Ok(response)) => response,
+            Err(_) => {
+                self.gateway.metrics.panicked();
+                reject(&Error::new(Kind::Internal, "a defect of the router ended this call"), shape, &visit)
+            }
+        }
+    }
+
+    fn count(&self, route: &'static str, started: Instant, response: Response<Body>) -> Response<Body> {
+        let metrics = Arc::clone(&self.gateway.metrics);
+        let status = response.status().as_u16();
+        let tally = Tally(Some(move || metrics.request(route, status, started.elapsed())));
+        if response.body().size_hint().exact().is_some() {
+            return response;
+        }
+        response.map(|body| {
+            Body::new(body.map_frame(move |frame| {
+                let _until_the_last_byte = &tally;
+                frame
+            }))
+        })
+    }
+}
+
+/// Runs when it is dropped, which is when a body has gone or was given up.
+struct Tally<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Drop for Tally<F> {
+    fn drop(&mut self) {
+        if let Some(count) = self.0.take() {
+            count();
+        }
+    }
+}
+
+fn routes(gateway: Arc<Gateway>) -> Router {
+    Router::new()
+        .route("/", get(hello))
+        .route("/ask", post(ask_route))
+        .route("/v1/messages", post(messages))
+        .route("/v1/messages/stream", post(messages_streamed))
+        .route("/v1/chat/completions", post(completions))
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{*id}", get(models::one))
+        .route("/mcp", axum::routing::any(mcp::all))
+        .route("/mcp/{server}", axum::routing::any(mcp::one))
+        .route("/health", get(health::all))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .route("/health/{server}", get(health::one))
+        .route("/metrics", get(metrics))
+        .fallback(nowhere)
+        .with_state(gateway)
+}
+
+/// What every handler reads.
+type Gate = State<Arc<Gateway>>;
+
+async fn hello() -> &'static str {
+    concat!(
+        "MCP Router ",
+        env!("CARGO_PKG_VERSION"),
+        "\n/ask /v1/messages /v1/chat/completions /v1/models /mcp /health /metrics\n"
+    )
+}
+
+async fn ask_route(
+    State(gateway): Gate,
+    Extension(visit): Extension<Visit>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response<Body> {
+    match read_body(&headers, body, ASK_BYTES).await {
+        Ok(body) => ask::ask(&gateway, &visit, &body).await,
+        Err(error) => reject(&error, reject::Shape::Plain, &visit),
+    }
+}
+
+async fn messages(
+    State(gateway): Gate,
+    Extension(visit): Extension<Visit>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response<Body> {
+    converse(&gateway, &visit, &ANTHROPIC, (headers, body), |asked| asked).await
+}
+
+async fn messages_streamed(
+    State(gateway): Gate,
+    Extension(visit): Extension<Visit>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response<Body> {
+    converse(&gateway, &visit, &ANTHROPIC, (headers, body), Asked::streamed).await
+}
+
+async fn completions(
+    State(gateway): Gate,
+    Extension(visit): Extension<Visit>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response<Body> {
+    converse(&gateway, &visit, &OPENAI_CHAT, (headers, body), |asked| asked).await
+}
+
+/// A chat in any dialect.
+async fn converse(
+    gateway: &Arc<Gateway>,
+    visit: &Visit,
+    language: &'static dyn Language,
+    (headers, body): (HeaderMap, Body),
+    bend: impl FnOnce(Asked) -> Asked,
+) -> Response<Body> {
+    let read = read_body(&headers, body, CHAT_BYTES).await;
+    match read.and_then(|body| Asked::read(language, &headers, body, visit)) {
+        Ok(asked) => chat::answer(gateway, visit, bend(asked)).await,
+        Err(error) => reject(&error, reject::Shape::Dialect(language), visit),
+    }
+}
+
+async fn metrics(State(gateway): Gate) -> Response<Body> {
+    let mut response = Response::new(Body::from(gateway.metrics.text()));
+    let text = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, text);
+    response
+}
+
+async fn nowhere(Extension(visit): Extension<Visit>, request: Request<Body>) -> Response<Body> {
+    let path = request.uri().path();
+    let error = Error::new(Kind::NotFound, format!("there is nothing at {path}"))
+        .hint("try /ask, /v1/messages, /v1/chat/completions, /v1/models, /mcp, /health or /metrics");
+    reject(&error, shape_of(path), &visit)
+}
+
+/// A body within its bounds, in size and in time.
+async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes> {
+    chat::refuse_encoding(headers)?;
+    match timeout(BODY_TIME, Limited::new(body, limit).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(Error::new(Kind::TooLong, format!("the body is larger than {} MiB", limit >> 20)))
+        }
+        Ok(Err(error)) => Err(Error::new(Kind::Cancelled, "the body did not arrive whole").because(error)),
+        Err(_) => Err(Error::new(Kind::Cancelled, format!("the body took longer than {} s", BODY_TIME.as_secs()))),
+    }
+}
+
+/// In which shape an error is told at `path`.
+fn shape_of(path: &str) -> reject::Shape {
+    if path.starts_with("/v1/messages") {
+        reject::Shape::Dialect(&ANTHROPIC)
+    } else if path.starts_with("/v1/") {
+        reject::Shape::Dialect(&OPENAI_CHAT)
+    } else {
+        reject::Shape::Plain
+    }
+}
+
+/// The path as a label of a closed set.
+fn route_label(path: &str) -> &'static str {
+    const EXACT: [&str; 9] = [
+        "/",
+        "/ask",
+        "/v1/messages",
+        "/v1/messages/stream",
+        "/v1/chat/completions",
+        "/mcp",
+        "/metrics",
+        "/health",
+        "/v1/models",
+    ];
+    const UNDER: [(&str, &str); 3] =
+        [("/v1/models/", "/v1/models/{id}"), ("/mcp/", "/mcp/{server}"), ("/health/", "/health/{server}")];
+    let exact = EXACT.iter().find(|known| **known == path).copied();
+    exact
+        .or_else(|| UNDER.iter().find(|(prefix, _)| path.starts_with(prefix)).map(|(_, label)| *label))
+        .unwrap_or("other")
+}
+
+/// Query parameters by name; unknown ones are nobody's business.
+type Parameters = Query<Vec<(String, String)>>;

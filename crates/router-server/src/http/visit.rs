@@ -1,0 +1,63 @@
+//! One request at the door: who asks, under which id, and what its answer says about itself.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use router_core::{Caller, Cx, Provenance, Trail};
+
+/// A request that was let in. It rides in the request's extensions.
+#[derive(Clone)]
+pub struct Visit {
+    /// Who asks.
+    pub caller: Arc<Caller>,
+    /// The context of what is asked on his behalf.
+    pub cx: Cx,
+}
+
+impl Visit {
+    /// A visit whose questions must be answered before `time` has passed.
+    pub fn new(caller: Caller, time: std::time::Duration) -> Self {
+        let caller = Arc::new(caller);
+        Self { cx: Cx::new(Arc::clone(&caller), time), caller }
+    }
+
+    /// The id of the request.
+    pub fn id(&self) -> &str {
+        &self.caller.request_id
+    }
+
+    /// The client program, where the question itself names it.
+    pub fn name_client(&mut self, client: Option<&str>) {
+        if let Some(client) = client {
+            let caller = Caller { client: Some(client.into()), ..Caller::clone(&self.caller) };
+            self.caller = Arc::new(caller);
+            self.cx = self.cx.for_caller(Arc::clone(&self.caller));
+        }
+    }
+
+    /// Signs an answer: who gave it, from where, after how many attempts.
+    pub fn sign(&self, headers: &mut HeaderMap, provenance: &Provenance) {
+        sign(headers, self.cx.trail(), provenance);
+    }
+}
+
+fn sign(headers: &mut HeaderMap, trail: &Trail, provenance: &Provenance) {
+    let mut put = |name: &'static str, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    };
+    match (&provenance.upstream, &provenance.model) {
+        (Some(upstream), Some(model)) => put("x-mcp-router-upstream", &format!("{upstream}/{model}")),
+        (Some(upstream), None) => put("x-mcp-router-upstream", upstream),
+        (None, _) => {}
+    }
+    put("x-mcp-router-cache", provenance.cache.as_str());
+    put("x-mcp-router-source", provenance.source.as_str());
+    headers.insert("x-mcp-router-attempts", HeaderValue::from(trail.attempts()));
+}
+
+/// A new id: it only has to be new, not secret.
+pub fn new_request_id() -> Arc<str> {
+    format!("req_{:016x}{:08x}", fastrand::u64(..), fastrand::u32(..)).into()
+}

@@ -1,0 +1,4 @@
+//! What operators see: metrics in Prometheus text, and logs written off the request path.
+
+pub mod log;
+pub mod metrics;

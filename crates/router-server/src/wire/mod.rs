@@ -1,0 +1,33 @@
+//! Configuration to gateway: every stack of the program is built here, and nowhere else.
+
+mod models;
+mod parts;
+mod servers;
+
+use std::sync::Arc;
+
+use anyhow::Result;
+
+use crate::{
+    config::Config,
+    gateway::{Gateway, Mcp},
+    shutdown::Shutdown,
+    telemetry::metrics::Metrics,
+};
+
+/// Builds everything that `config` asks for. MCP servers start in the background; nothing here waits for one.
+pub fn gateway(config: &Config, metrics: &Arc<Metrics>, shutdown: &Shutdown) -> Result<Arc<Gateway>> {
+    let models = models::build(config, metrics)?;
+    let servers = servers::build(config, metrics, shutdown)?;
+    let chaos = config.providers.iter().map(|provider| &provider.guard).any(|guard| guard.chaos.is_some())
+        || config.servers.iter().any(|server| server.guard.chaos.is_some());
+    let parts = models.parts.into_iter().chain(servers.parts).collect();
+    let mcp = Mcp { all: servers.all, each: servers.each };
+    Ok(Gateway::new(models.models, mcp, Arc::clone(metrics), parts).drilled(chaos))
+}
+
+/// Only the MCP half, for `mcp-router stdio`.
+pub fn mcp(config: &Config, metrics: &Arc<Metrics>, shutdown: &Shutdown) -> Result<Mcp> {
+    let servers = servers::build(config, metrics, shutdown)?;
+    Ok(Mcp { all: servers.all, each: servers.each })
+}

@@ -1,0 +1,196 @@
+//! The stacks of models: a link per (provider, model), and the route over all of them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use anyhow::{Context, Result};
+use router_core::{
+    BoxUpstream, Meter, Name, Upstream,
+    chat::Chat,
+    layer::{
+        guard::{Guard, GuardPolicy},
+        keyed::Keyed,
+        stack,
+        throttle::Throttle,
+    },
+};
+use router_llm::{
+    client::HttpClient,
+    echo::{self, Echo},
+    enhance::{ClientRule, ClientRules},
+    models::ModelCard,
+    provider::{Api, Provider, ProviderKind, ProviderSpec},
+    route::{Route, RouteSpec, Target},
+};
+
+use super::parts::ProviderPart;
+use crate::{
+    config::{Choice, Config, DialectName, ModelName, ProviderKind as Kind, ProviderSettings},
+    gateway::{Models, Part},
+    telemetry::metrics::Metrics,
+};
+
+/// Stacks per provider: the names of models come from clients, so their number is bounded.
+const MODELS_PER_PROVIDER: usize = 256;
+
+/// The model half of the gateway.
+pub struct Built {
+    /// What the doors ask.
+    pub models: Models,
+    /// What health tells.
+    pub parts: Vec<Box<dyn Part>>,
+}
+
+/// Builds a link for each provider, and the route and the client rules around them.
+pub fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<Built> {
+    let mut providers = std::collections::HashMap::new();
+    let mut parts: Vec<Box<dyn Part>> = Vec::new();
+    for settings in &config.providers {
+        let link = Arc::new(link(settings, config, metrics)?);
+        parts.push(Box::new(ProviderPart::new(Arc::clone(&settings.name), Arc::clone(&link))));
+        providers.insert(Arc::clone(&settings.name), link.boxed());
+    }
+    let aliases = config.models.iter().map(|alias| {
+        let targets = alias.choices.iter().map(target).collect();
+        (alias.name.to_string(), targets)
+    });
+    let default_provider = Arc::clone(&config.default_provider);
+    let route = Route::new(RouteSpec { aliases: aliases.collect(), default_provider, providers })
+        .context("the models of the configuration")?
+        .with_meter(Arc::clone(metrics) as Arc<dyn Meter>);
+    let defaults = defaults(config);
+    Ok(Built {
+        models: Models {
+            all: ClientRules::new(rules(config), route.boxed()).boxed(),
+            default: defaults.get(&config.default_provider).cloned(),
+            defaults,
+            cards: cards(config),
+        },
+        parts,
+    })
+}
+
+/// One stack per model of a provider, so that one bad model does not close its neighbours; throttling is per credential,
+/// which all of them share.
+fn link(settings: &ProviderSettings, config: &Config, metrics: &Arc<Metrics>) -> Result<Keyed<Chat>> {
+    let upstream = upstream(settings)?;
+    let policy =
+        GuardPolicy { breaker: settings.guard.breaker, limit: settings.guard.limit, retry: settings.guard.retry };
+    let (timeout, chaos) = (settings.timeout.attempt, settings.guard.chaos.clone());
+    let (throttle, meter) = (Arc::new(Throttle::default()), Arc::clone(metrics) as Arc<dyn Meter>);
+    let name = Arc::clone(&settings.name);
+    let listed = listed(settings, config);
+    metrics.introduce(&name);
+    Ok(Keyed::new(
+        MODELS_PER_PROVIDER,
+        |chat: &Chat| &chat.model,
+        move |model| {
+            // Names that clients made up must not become labels of metrics: they go by their provider's.
+            let label = listed.get(model).unwrap_or(&name);
+            let guard = Guard::throttled(Arc::clone(label), policy, Arc::clone(&meter), Arc::clone(&throttle));
+            let stack = stack::<Chat>(&guard, upstream.clone())
+                .chaos(chaos.clone())
+                .timeout(timeout)
+                .limit()
+                .breaker()
+                .retry()
+                .observe()
+                .boxed();
+            (guard, stack)
+        },
+    ))
+}
+
+/// The models that the configuration itself names, as `provider/model`.
+fn listed(settings: &ProviderSettings, config: &Config) -> BTreeMap<Name, Name> {
+    let choices = config.models.iter().flat_map(|alias| &alias.choices);
+    let own = choices.filter(|choice| choice.provider == settings.name).map(|choice| choice.model.as_str());
+    let models = own.chain(settings.model.as_deref());
+    models.map(|model| (model.into(), format!("{}/{model}", settings.name).into())).collect()
+}
+
+fn upstream(settings: &ProviderSettings) -> Result<BoxUpstream<Chat>> {
+    let Some(kind) = vendor(settings.kind) else { return Ok(Echo.boxed()) };
+    let spec = ProviderSpec {
+        name: Arc::clone(&settings.name),
+        kind,
+        dialect: settings.dialect.map(|dialect| match dialect {
+            DialectName::OpenAi => Api::OpenAi,
+            DialectName::Anthropic => Api::Anthropic,
+            DialectName::Ollama => Api::Ollama,
+        }),
+        base_url: settings.base_url.as_ref().map(ToString::to_string),
+        api_key: settings.api_key.clone(),
+        headers: settings.headers.clone(),
+    };
+    let provider = Provider::new(spec, HttpClient::new(settings.timeout.connect));
+    Ok(provider.with_context(|| format!("provider {}", settings.name))?.boxed())
+}
+
+/// The vendor of a kind; `None` is the embedded echo.
+const fn vendor(kind: Kind) -> Option<ProviderKind> {
+    match kind {
+        Kind::OpenAi => Some(ProviderKind::OpenAi),
+        Kind::Anthropic => Some(ProviderKind::Anthropic),
+        Kind::OpenRouter => Some(ProviderKind::OpenRouter),
+        Kind::Azure => Some(ProviderKind::Azure),
+        Kind::Ollama => Some(ProviderKind::Ollama),
+        Kind::LmStudio => Some(ProviderKind::LmStudio),
+        Kind::Compatible => Some(ProviderKind::Compatible),
+        Kind::Echo => None,
+    }
+}
+
+/// The model of a question that names only its provider, or nothing.
+fn defaults(config: &Config) -> BTreeMap<Name, Arc<str>> {
+    let own = config.providers.iter().filter_map(|provider| {
+        let model = provider.model.as_deref().or_else(|| usual_model(provider.kind))?;
+        Some((Arc::clone(&provider.name), format!("{}/{model}", provider.name).into()))
+    });
+    own.collect()
+}
+
+/// What a vendor's users start with, where the configuration names no model. Azure has deployments of the user's own
+/// naming, so nobody can guess one.
+const fn usual_model(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::OpenAi => Some("gpt-5-mini"),
+        Kind::Anthropic => Some("claude-sonnet-4-5"),
+        Kind::OpenRouter => Some("openrouter/auto"),
+        Kind::Ollama => Some("llama3"),
+        // LM Studio answers with the model that is loaded, whatever it is called.
+        Kind::LmStudio => Some("default"),
+        Kind::Echo => Some(echo::NAME),
+        Kind::Azure | Kind::Compatible => None,
+    }
+}
+
+fn rules(config: &Config) -> impl Iterator<Item = (Name, ClientRule)> {
+    config.clients.iter().map(|client| {
+        let model = client.model.as_ref().map(|model| match model {
+            ModelName::Alias(alias) => Arc::clone(alias),
+            ModelName::Choice(choice) => target(choice).to_string().into(),
+        });
+        (Arc::clone(&client.name), ClientRule { model, prompt: client.prompt.clone() })
+    })
+}
+
+fn target(choice: &Choice) -> Target {
+    Target { provider: Arc::clone(&choice.provider), model: choice.model.as_str().into() }
+}
+
+/// What can be asked for by name: the aliases, every model that the configuration names, and `echo`.
+fn cards(config: &Config) -> Vec<ModelCard> {
+    let aliases = config.models.iter().map(|alias| ModelCard::new(&*alias.name, "mcp-router"));
+    let choices = config.models.iter().flat_map(|alias| &alias.choices);
+    let chosen = choices.map(|choice| (target(choice).to_string(), &*choice.provider));
+    let own = config.providers.iter().filter(|provider| provider.kind != Kind::Echo).filter_map(|provider| {
+        provider.model.as_deref().map(|model| (format!("{}/{model}", provider.name), &*provider.name))
+    });
+    let mut cards: Vec<ModelCard> = aliases.chain([echo::card()]).collect();
+    for (id, provider) in chosen.chain(own) {
+        if !cards.iter().any(|card| card.id == id) {
+            cards.push(ModelCard::new(id, provider));
+        }
+    }
+    cards
+}

@@ -1,0 +1,143 @@
+//! The stacks of MCP servers: a guard per server over its tool calls and its lookups, and the catalog over all of them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use anyhow::{Context, Result};
+use router_core::{
+    BoxUpstream, Meter, Name, Query, Upstream,
+    layer::{
+        cache::CachePolicy,
+        fallback::Standby,
+        guard::{Guard, GuardPolicy},
+        stack,
+    },
+};
+use router_mcp::{
+    catalog::{Catalog, Offer},
+    client::{Endpoint, Launch, McpServer, Program, Protocol, Reach, ServerSpec},
+    server::{Front, Setup},
+};
+
+use super::parts::ServerPart;
+use crate::{
+    backup::Backup,
+    config::{self, Config, ProtocolEra, ServerSettings, StandbySource},
+    gateway::Part,
+    shutdown::Shutdown,
+    telemetry::metrics::Metrics,
+};
+
+/// The MCP half of the gateway.
+pub struct Built {
+    /// All servers as one.
+    pub all: Arc<Front>,
+    /// Each server alone.
+    pub each: BTreeMap<Name, Arc<Front>>,
+    /// What health tells.
+    pub parts: Vec<Box<dyn Part>>,
+}
+
+/// Starts every server in the background, and builds a stack around each and a front over all.
+pub fn build(config: &Config, metrics: &Arc<Metrics>, shutdown: &Shutdown) -> Result<Built> {
+    let launch = Launch::new(std::env::current_exe().context("where this program is")?, config.base_environment());
+    let mut parts: Vec<Box<dyn Part>> = Vec::new();
+    let mut offers = Vec::new();
+    for settings in &config.servers {
+        let spec = spec(settings).with_context(|| format!("mcpServers.{}", settings.name))?;
+        let server = McpServer::start(spec, launch.clone(), &shutdown.tasks, shutdown.finish.clone());
+        let (guard, offer) = offer(settings, &server, metrics, shutdown);
+        parts.push(Box::new(ServerPart::new(guard, server)));
+        offers.push(offer);
+    }
+    let catalog = Catalog::new(offers, &shutdown.tasks);
+    let front = |catalog: Catalog| {
+        Arc::new(Front::new(Setup {
+            tools: catalog.clone().boxed(),
+            lookups: catalog.clone().boxed(),
+            catalog,
+            name: "mcp-router".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            tasks: shutdown.tasks.clone(),
+            closing: shutdown.begin.clone(),
+        }))
+    };
+    let each = catalog.servers().filter_map(|name| Some((Arc::clone(name), front(catalog.single(name)?)))).collect();
+    Ok(Built { all: front(catalog), each, parts })
+}
+
+/// One guard over both stacks of a server: what ails its lists ails its tools.
+fn offer(
+    settings: &ServerSettings,
+    server: &Arc<McpServer>,
+    metrics: &Arc<Metrics>,
+    shutdown: &Shutdown,
+) -> (Arc<Guard>, Offer) {
+    let policy =
+        GuardPolicy { breaker: settings.guard.breaker, limit: settings.guard.limit, retry: settings.guard.retry };
+    let guard = Guard::new(Arc::clone(&settings.name), policy, Arc::clone(metrics) as Arc<dyn Meter>);
+    metrics.introduce(&settings.name);
+    let kept = settings.cache.as_ref().map(|cache| cache.policy);
+    let tools = guarded(settings, &guard, server, kept, shutdown);
+    // Lists are the catalog's to keep; what a resource or prompt says changes without notice.
+    let lookups = guarded(settings, &guard, server, None, shutdown);
+    let offer = Offer {
+        name: Arc::clone(&settings.name),
+        tools,
+        lookups,
+        view: Arc::clone(server) as _,
+        trusted: settings.trusted,
+        cached_tools: settings.cache.as_ref().map(|cache| cache.tools.clone()).unwrap_or_default(),
+    };
+    (guard, offer)
+}
+
+fn guarded<Q: Query>(
+    settings: &ServerSettings,
+    guard: &Arc<Guard>,
+    server: &Arc<McpServer>,
+    kept: Option<CachePolicy>,
+    shutdown: &Shutdown,
+) -> BoxUpstream<Q>
+where
+    McpServer: Upstream<Q>,
+{
+    stack::<Q>(guard, Arc::clone(server))
+        .chaos(settings.guard.chaos.clone())
+        .timeout(settings.timeout.attempt)
+        .limit()
+        .breaker()
+        .retry()
+        .cache(kept, &shutdown.tasks)
+        .fallback(settings.on_error.iter().map(standby).collect())
+        .observe()
+        .boxed()
+}
+
+fn standby<Q: Query>(source: &StandbySource) -> Standby<Q> {
+    match source {
+        StandbySource::Stale => Standby::Stale,
+        StandbySource::Backup(path) => Standby::Backup(Backup::new(path.clone()).boxed()),
+        StandbySource::Default(text) => Standby::Default(text.clone()),
+    }
+}
+
+fn spec(settings: &ServerSettings) -> Result<ServerSpec> {
+    let reach = match &settings.launch {
+        config::Launch::Stdio { command, args, env, cwd } => {
+            Reach::Program(Program { command: command.clone(), args: args.clone(), env: env.clone(), cwd: cwd.clone() })
+        }
+        config::Launch::Http { url, headers } => Reach::Http(Endpoint {
+            url: url.to_string().parse().context("its address")?,
+            headers: headers
+                .iter()
+                .map(|(name, value)| Ok((name.parse().with_context(|| format!("header {name:?}"))?, value.clone())))
+                .collect::<Result<_>>()?,
+        }),
+    };
+    let protocol = match settings.protocol {
+        ProtocolEra::Auto => Protocol::Auto,
+        ProtocolEra::Legacy => Protocol::Legacy,
+        ProtocolEra::Modern => Protocol::Modern,
+    };
+    Ok(ServerSpec { name: Arc::clone(&settings.name), reach, protocol })
+}

@@ -1,0 +1,31 @@
+"""What a visit to an MCP endpoint finds, by the official Python client: the twin of js/visit.mjs."""
+
+import asyncio
+
+from mcp import Client, MCPError, StdioServerParameters
+
+
+async def _visit(server: str | StdioServerParameters, mode: str, plan: dict) -> dict:
+    async with Client(server, mode=mode, read_timeout_seconds=30) as client:
+        found: dict = {"version": client.protocol_version, "results": []}
+        found["tools"] = [tool.name for tool in (await client.list_tools()).tools]
+        for call in plan["calls"]:
+            try:
+                result = await client.call_tool(call["name"], call["arguments"])
+                text = "".join(getattr(block, "text", "") for block in result.content)
+                found["results"].append({"text": text, "failed": result.is_error is True})
+            except MCPError as error:
+                found["results"].append({"text": str(error), "failed": True})
+        if ending := plan.get("resource"):
+            uris = [str(resource.uri) for resource in (await client.list_resources()).resources]
+            uri = next(uri for uri in uris if uri.endswith(ending))
+            found["resource"] = (await client.read_resource(uri)).contents[0].text
+        if name := plan.get("prompt"):
+            found["prompts"] = [prompt.name for prompt in (await client.list_prompts()).prompts]
+            found["prompt"] = (await client.get_prompt(name)).messages[0].content.text
+        return found
+
+
+def visit(server: str | StdioServerParameters, mode: str, plan: dict) -> dict:
+    """`mode` is `legacy` (initialize), `auto` (asks first), or a modern revision."""
+    return asyncio.run(asyncio.wait_for(_visit(server, mode, plan), 70))

@@ -1,0 +1,44 @@
+"""What runs below a process, read from /proc."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+def parent_of(pid: int) -> int | None:
+    """The parent of a process that runs (a zombie does not)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    state, parent = stat[stat.rindex(")") + 2 :].split()[:2]
+    return None if state in "ZX" else int(parent)
+
+
+def is_alive(pid: int) -> bool:
+    return parent_of(pid) is not None
+
+
+def descendants(pid: int) -> list[int]:
+    """Every running process below `pid`, itself left out."""
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit() and (parent := parent_of(int(name))) is not None:
+            children.setdefault(parent, []).append(int(name))
+    found, todo = [], [pid]
+    while todo:
+        below = children.get(todo.pop(), [])
+        found += below
+        todo += below
+    return found
+
+
+def wait_until(what: str, holds: Callable[[], object], seconds: float = 10, every: float = 0.05):
+    """Waits until `holds` returns something true, and returns it; fails after `seconds`."""
+    end = time.monotonic() + seconds
+    while True:
+        if value := holds():
+            return value
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(every)

@@ -1,0 +1,251 @@
+"""A model provider that records what it is sent and does what the test's script says."""
+
+import json
+import socket
+import threading
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+ANSWER = "A recorded answer."
+
+
+@dataclass
+class Recorded:
+    """One request as it arrived."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: dict
+
+
+@dataclass
+class Act:
+    """What to do with one request. By default: answer in the dialect of the path."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: dict | None = None
+    hang: bool = False
+    """Say nothing until the provider closes."""
+    cut: bool = False
+    """End the connection after the first content of a stream."""
+    pace: float = 0.0
+    """Seconds between the events of a stream."""
+    chunks: list[str] = field(default_factory=lambda: ["A recorded", " answer."])
+
+
+class RecordingProvider:
+    """Listens on a free port of 127.0.0.1. `script` holds the acts of the next requests; `always` what comes after."""
+
+    def __init__(self, port: int = 0):
+        self.recorded: list[Recorded] = []
+        self.script: list[Act] = []
+        self.always = Act()
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self.connections: list[socket.socket] = []
+        provider = self
+
+        class Handler(_Handler):
+            owner = provider
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler, bind_and_activate=False)
+        self._server.daemon_threads = True
+        self._server.request_queue_size = 512
+        self._server.allow_reuse_address = True
+        self._server.server_bind()
+        self._server.server_activate()
+        self.port = self._server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    @property
+    def questions(self) -> list[Recorded]:
+        """What was asked of models; lists of models and probes left out."""
+        return [recorded for recorded in self.recorded if recorded.method == "POST" and "messages" in recorded.body]
+
+    @property
+    def last(self) -> Recorded:
+        return self.questions[-1]
+
+    def next_act(self) -> Act:
+        with self._lock:
+            return self.script.pop(0) if self.script else self.always
+
+    def wait_closing(self, seconds: float) -> None:
+        self._closing.wait(seconds)
+
+    def close(self) -> None:
+        """From here on connections are refused, and those that are open end."""
+        self._closing.set()
+        self._server.shutdown()
+        self._server.server_close()
+        for connection in self.connections:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it had ended already
+
+
+class _Handler(BaseHTTPRequestHandler):
+    owner: RecordingProvider
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_args) -> None:
+        pass
+
+    def setup(self) -> None:
+        super().setup()
+        self.owner.connections.append(self.connection)
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the router hung up, as a test may want it to
+
+    def _record(self, body: bytes) -> Recorded:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        recorded = Recorded(self.command, self.path, headers, json.loads(body) if body else {})
+        self.owner.recorded.append(recorded)
+        return recorded
+
+    def do_HEAD(self) -> None:
+        self._record(b"")
+        self._send(200, {}, b"")
+
+    def do_GET(self) -> None:
+        self._record(b"")
+        model = {"id": "recorded-model", "object": "model", "created": 0, "owned_by": "tests", "name": "recorded-model", "model": "recorded-model"}
+        self._send(200, {}, json.dumps({"object": "list", "data": [model], "models": [model]}).encode())
+
+    def do_POST(self) -> None:
+        recorded = self._record(self.rfile.read(int(self.headers.get("content-length", 0))))
+        if "messages" not in recorded.body:
+            return self._send(404, {}, b'{"error":{"message":"not here","type":"not_found"}}')
+        act = self.owner.next_act()
+        if act.hang:
+            self.close_connection = True
+            return self.owner.wait_closing(60)
+        if act.status != 200:
+            body = act.body or {"type": "error", "error": {"type": "mock_error", "message": f"scripted {act.status}"}}
+            return self._send(act.status, act.headers, json.dumps(body).encode())
+        dialect = _dialect(recorded.path)
+        # Ollama streams unless told otherwise.
+        streamed = recorded.body.get("stream", dialect is _Ollama)
+        if streamed:
+            return self._stream(dialect, act)
+        return self._send(200, act.headers, json.dumps(dialect.whole("".join(act.chunks))).encode())
+
+    def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in {"content-type": "application/json", **headers, "content-length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _stream(self, dialect: type, act: Act) -> None:
+        self.send_response(200)
+        self.send_header("content-type", dialect.content_type)
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        for number, frame in enumerate(dialect.frames(act.chunks)):
+            self.wfile.write(f"{len(frame):x}\r\n".encode() + frame + b"\r\n")
+            self.wfile.flush()
+            if act.cut and dialect.has_content(frame):
+                time.sleep(0.1)
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
+            if act.pace and number:
+                time.sleep(act.pace)
+        self.wfile.write(b"0\r\n\r\n")
+
+
+def _sse(data: dict | str, name: str | None = None) -> bytes:
+    text = data if isinstance(data, str) else json.dumps(data)
+    return (f"event: {name}\n" if name else "").encode() + f"data: {text}\n\n".encode()
+
+
+class _OpenAi:
+    content_type = "text/event-stream"
+
+    @staticmethod
+    def whole(text: str) -> dict:
+        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+        return {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "recorded-model", "choices": [choice], "usage": usage}
+
+    @staticmethod
+    def frames(chunks: list[str]) -> list[bytes]:
+        def chunk(delta: dict, finish: str | None = None) -> bytes:
+            choice = {"index": 0, "delta": delta, "finish_reason": finish}
+            return _sse({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "recorded-model", "choices": [choice]})
+
+        usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+        end = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "recorded-model", "choices": [], "usage": usage}
+        content = [chunk({"content": text}) for text in chunks]
+        return [chunk({"role": "assistant", "content": ""}), *content, chunk({}, "stop"), _sse(end), _sse("[DONE]")]
+
+    @staticmethod
+    def has_content(frame: bytes) -> bool:
+        return b'"content": "' in frame and b'"content": ""' not in frame
+
+
+class _Anthropic:
+    content_type = "text/event-stream"
+
+    @staticmethod
+    def whole(text: str) -> dict:
+        return {
+            "id": "msg_1", "type": "message", "role": "assistant", "model": "recorded-model", "content": [{"type": "text", "text": text}],
+            "stop_reason": "end_turn", "stop_sequence": None, "usage": {"input_tokens": 7, "output_tokens": 3},
+        }
+
+    @staticmethod
+    def frames(chunks: list[str]) -> list[bytes]:
+        start = {**_Anthropic.whole(""), "content": [], "stop_reason": None, "usage": {"input_tokens": 7, "output_tokens": 1}}
+        told = [
+            {"type": "message_start", "message": start},
+            {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+            *({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}} for text in chunks),
+            {"type": "content_block_stop", "index": 0},
+            {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": {"output_tokens": 3}},
+            {"type": "message_stop"},
+        ]
+        return [_sse(event, event["type"]) for event in told]
+
+    @staticmethod
+    def has_content(frame: bytes) -> bool:
+        return b"text_delta" in frame
+
+
+class _Ollama:
+    content_type = "application/x-ndjson"
+
+    @staticmethod
+    def whole(text: str) -> dict:
+        message = {"role": "assistant", "content": text}
+        ending = {"done": True, "done_reason": "stop", "prompt_eval_count": 7, "eval_count": 3, "total_duration": 1, "eval_duration": 1}
+        return {"model": "recorded-model", "created_at": "2026-01-01T00:00:00Z", "message": message, **ending}
+
+    @staticmethod
+    def frames(chunks: list[str]) -> list[bytes]:
+        def part(text: str) -> dict:
+            return {"model": "recorded-model", "created_at": "2026-01-01T00:00:00Z", "message": {"role": "assistant", "content": text}, "done": False}
+
+        return [json.dumps(line).encode() + b"\n" for line in [*map(part, chunks), _Ollama.whole("")]]
+
+    @staticmethod
+    def has_content(frame: bytes) -> bool:
+        return b'"content": "' in frame and b'"content": ""' not in frame
+
+
+def _dialect(path: str) -> type:
+    path = path.split("?")[0]
+    if path.endswith("/messages"):
+        return _Anthropic
+    return _Ollama if path == "/api/chat" else _OpenAi
