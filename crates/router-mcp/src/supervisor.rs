@@ -203,15 +203,12 @@ impl Supervisor {
     fn down(&mut self, error: &Error, uptime: Duration) {
         *self.around.tally.last_error.lock() = Some(error.message().to_owned());
         let now = Instant::now();
-        let state = match self.restarts.next(now, uptime) {
-            Some(pause) => {
-                tracing::warn!(server = %self.spec.name, %error, next_start = ?pause, "down");
-                State::BackingOff { error: error.clone(), until: now + pause }
-            }
-            None => {
-                tracing::error!(server = %self.spec.name, %error, "down too often: restart it by hand");
-                State::Failed { error: error.clone() }
-            }
+        let state = if let Some(pause) = self.restarts.next(now, uptime) {
+            tracing::warn!(server = %self.spec.name, %error, next_start = ?pause, "down");
+            State::BackingOff { error: error.clone(), until: now + pause }
+        } else {
+            tracing::error!(server = %self.spec.name, %error, "down too often: restart it by hand");
+            State::Failed { error: error.clone() }
         };
         self.state.send_replace(state);
     }
@@ -224,8 +221,9 @@ impl Supervisor {
         };
         let Some(until) = until else { return Some(self.orders.next().await) };
         tokio::select! {
-            () = sleep_until(until) => None,
+            biased;
             order = self.orders.next() => Some(order),
+            () = sleep_until(until) => None,
         }
     }
 }
@@ -301,8 +299,8 @@ mod tests {
         for _ in 0..count {
             now += every;
             let pause = restarts.next(now, Duration::ZERO);
-            // The jitter takes away up to a half: doubled and rounded up, a pause is a power of two again.
-            pauses.push(pause.map(|pause| (pause.as_secs_f64().ceil() as u64).next_power_of_two()));
+            // The jitter takes away up to a half: rounded up, a pause is its power of two again.
+            pauses.push(pause.map(|pause| (pause.as_secs() + 1).next_power_of_two()));
         }
         pauses
     }

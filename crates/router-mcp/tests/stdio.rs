@@ -346,3 +346,13 @@ async fn a_guard_cannot_be_asked_away() {
     bench.end().await;
     assert_eq!(alive(&tag), [0; 0]);
 }
+
+#[tokio::test]
+async fn a_line_break_in_a_question_begins_no_message() {
+    let bench = Bench::start(&[]);
+    let smuggled = r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"exit"}}"#;
+    let answer = bench.call("echo", &format!("{{\"z\":[\n{smuggled}\r\n]}}")).await.unwrap();
+    let expected = format!(r#"{{"echo":{{"name":"echo","arguments":{{"z":[{smuggled}]}}}}}}"#);
+    assert_eq!(answer.result.as_str(), expected);
+    bench.end().await;
+}

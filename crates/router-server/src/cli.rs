@@ -4,9 +4,11 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::config;
+
 /// One binary between AI clients and everything they call.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "mcp-router", version, about, max_term_width = 100)]
+#[command(name = "mcp-router", version, about, max_term_width = 100, after_long_help = config::example())]
 pub struct Cli {
     /// Valid before and after a command.
     #[command(flatten)]

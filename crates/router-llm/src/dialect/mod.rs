@@ -5,6 +5,7 @@
 pub mod anthropic;
 mod blocks;
 mod fields;
+mod foreign;
 pub mod ollama;
 pub mod openai_chat;
 mod refusal;
@@ -21,6 +22,10 @@ use router_core::{
     chat::{Dialect, Event, Meta, Prompt, Shape, Usage},
 };
 
+/// How the system text begins in which Claude Code keeps its books. It changes with every request, means nothing to a
+/// model of another vendor, and would spoil his prompt cache.
+const BOOKKEEPING: &str = "x-anthropic-billing-header:";
+
 /// A dialect in full: everything a front door or a provider needs of it.
 pub trait Language: Dialect {
     /// Finds what routing needs in a question, in one scan that also checks depth, duplicate keys of the envelope and
@@ -34,6 +39,11 @@ pub trait Language: Dialect {
     /// A reply that calls one is given the client's name back.
     fn respelled(&self, _: &Prompt) -> Vec<(String, String)> {
         Vec::new()
+    }
+
+    /// Whether a client's bytes can go to an upstream of the same dialect as they are.
+    fn carries(&self, _: &[u8]) -> bool {
+        true
     }
 
     /// Looks, without decoding, at one whole event of a stream (SSE: the lines up to the blank one; NDJSON: the line),

@@ -36,7 +36,7 @@ pub(super) struct Question {
 /// Writes `chat` for `provider`.
 pub(super) fn write(provider: &Provider, chat: &Chat) -> Result<Question> {
     let spoken = chat.wire().filter(|wire| wire.dialect.name() == provider.language.name());
-    let (body, respelled) = match spoken {
+    let (body, respelled) = match spoken.filter(|wire| provider.language.carries(&wire.body)) {
         Some(wire) => (splice(wire, &chat.model)?, Vec::new()),
         None => encode(provider, chat)?,
     };

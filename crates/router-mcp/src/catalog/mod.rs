@@ -227,10 +227,16 @@ fn mark(call: &mut ToolCall, offer: &Offer, tool: &Item) {
     if offer.trusted && (tool.read_only || tool.idempotent) {
         call.repeat = Repeat::Safe;
     }
-    call.keep = offer.cached_tools.iter().any(|pattern| match pattern.split_once('*') {
-        None => **pattern == *tool.key,
-        Some(_) => tool.read_only && uri::matches_glob(pattern, &tool.key),
-    });
+    let kept = |pattern: &String| {
+        let named = **pattern == *tool.key;
+        named || (tool.read_only && pattern.contains('*') && uri::matches_glob(pattern, &tool.key))
+    };
+    call.keep = offer.cached_tools.iter().any(kept) && stands_alone(call);
+}
+
+/// Whether the answer depends on the arguments only: not on what was said in an earlier round of the same call.
+fn stands_alone(call: &ToolCall) -> bool {
+    call.extra.as_ref().is_none_or(|extra| fields::entries(extra).iter().all(|(key, _)| key == "_meta"))
 }
 
 impl Upstream<Lookup> for Catalog {

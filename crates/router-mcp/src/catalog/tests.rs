@@ -112,6 +112,10 @@ async fn annotations_count_as_far_as_they_are_believed() {
         for name in ["s__get_a", "s__put_a", "s__post_a"] {
             call(&union, name).await.unwrap();
         }
+        let mut retried = ToolCall::new("s__get_a", None);
+        retried.extra = Some(raw(r#"{"_meta":{},"requestState":"x"}"#));
+        union.call(&cx(), retried).await.unwrap();
+        assert!(!fake.calls.lock().pop().unwrap().keep, "a later round is never kept");
         let marks: Vec<_> = fake.calls.lock().iter().map(|call| (call.repeat, call.keep)).collect();
         assert_eq!(marks, expected);
     }

@@ -184,6 +184,7 @@ mod tests {
     #[tokio::test]
     async fn takes_back_what_has_not_begun_and_bounds_what_waits() {
         let (sender, _receiver) = pipe::pipe().unwrap();
+        sender.writable().await.unwrap();
         let outbox = Outbox::new(sender);
         outbox.send(Some(1), vec![0; BIG].into()).unwrap();
         outbox.send(Some(2), vec![0; BIG].into()).unwrap();

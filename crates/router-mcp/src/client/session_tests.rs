@@ -18,14 +18,12 @@ struct Talk {
 impl Talk {
     fn start() -> Self {
         let (sender, receiver) = pipe::pipe().unwrap();
-        let session = Session::new(
-            &"s".into(),
-            Outbox::new(sender),
-            &Changes::new(),
-            &Arc::new(Tally::default()),
-            &TaskTracker::new(),
-        );
-        Self { session: Arc::new(session), heard: Lines::new(receiver, 1 << 20) }
+        let (tally, tasks) = (Arc::new(Tally::default()), TaskTracker::new());
+        let session = Session::new(&"s".into(), Outbox::new(sender), &Changes::new(), &tally, &tasks);
+        let session = Arc::new(session);
+        let writing = Arc::clone(&session);
+        tasks.spawn(async move { writing.outbox().drain().await });
+        Self { session, heard: Lines::new(receiver, 1 << 20) }
     }
 
     async fn hears(&mut self) -> Raw {

@@ -32,6 +32,7 @@ const LEFTOVERS: Duration = Duration::from_millis(50);
 
 /// Starts the server, and stays until nothing of it is left; the server's exit code, or 128 + signal.
 pub(super) fn guard(order: &Order) -> io::Result<u8> {
+    close_strays();
     let deaths = quiet_signals()?;
     let _ = rustix::thread::set_name(c"mcp-guard");
     set_child_subreaper(Some(getpid()))?;
@@ -41,6 +42,15 @@ pub(super) fn guard(order: &Order) -> io::Result<u8> {
     let mut guard = Guard { server: Pid::from_child(&server), code: None, router, deaths };
     guard.stand();
     Ok(guard.code.unwrap_or(0))
+}
+
+/// Files that whoever started the router left open by accident are none of a server's business.
+fn close_strays() {
+    let files = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let open: Vec<i32> = files.filter_map(|file| file.file_name().to_str()?.parse().ok()).collect();
+    for stray in open.into_iter().filter(|&file| file > 2) {
+        let _ = nix::unistd::close(stray);
+    }
 }
 
 /// The guard's life hangs on its pipe and on the router alone: whoever signals all processes of our name, or all of a

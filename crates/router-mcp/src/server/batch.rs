@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use router_core::Cx;
 use tokio::sync::mpsc;
 
-use super::{Front, Question, failure, meta::Meta, reply, session::Session, version::Version};
+use super::{Front, Question, failure, reply, session::Session};
 use crate::rpc::{self, Message, RpcError};
 
 impl Front {
@@ -36,8 +36,7 @@ impl Front {
                 Some(rpc::error(Some(&id), &failure::no_such_method("initialize in a batch")))
             }
             Ok(Message::Request { id, method, params }) => {
-                let meta = Meta::read(params.as_ref());
-                let question = Question { id: id.clone(), method, params, meta, version: Version::Batching, session };
+                let question = Question { session, ..Question::new(id.clone(), method, params) };
                 let outcome = self.clone().run(cx.clone(), question, out).await;
                 outcome.map(|outcome| reply(&id, &outcome))
             }

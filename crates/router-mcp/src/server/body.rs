@@ -79,7 +79,7 @@ fn event(message: &Bytes) -> Bytes {
 
 fn push_event(events: &mut BytesMut, message: &Bytes) {
     events.extend_from_slice(b"event: message\ndata: ");
-    events.extend_from_slice(&rpc::one_line(message));
+    events.extend_from_slice(&rpc::one_line(Bytes::clone(message)));
     events.extend_from_slice(b"\n\n");
 }
 

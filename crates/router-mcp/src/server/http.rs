@@ -1,7 +1,5 @@
 //! The HTTP side: Streamable HTTP of every revision on one endpoint.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
 use http::{
@@ -52,7 +50,7 @@ impl Front {
         }
         match rpc::read(&body)? {
             Message::Request { id, method, params } => {
-                let outcome = self.request(cx, headers, (id.clone(), method, params)).await;
+                let outcome = self.request(cx, headers, Question::new(id.clone(), method, params)).await;
                 Ok(outcome.unwrap_or_else(|refusal| refused(Some(&id), &refusal)))
             }
             Message::Notification { method, params } => {
@@ -71,20 +69,14 @@ impl Front {
         }
     }
 
-    async fn request(
-        &self,
-        cx: Cx,
-        headers: &HeaderMap,
-        (id, method, params): (Id, Arc<str>, Option<Raw>),
-    ) -> Result<Response<Body>, Refusal> {
-        let meta = Meta::read(params.as_ref());
-        if &*method == "initialize" {
-            return Ok(self.initialize(&cx, &id, params.as_ref()));
+    async fn request(&self, cx: Cx, headers: &HeaderMap, mut question: Question) -> Result<Response<Body>, Refusal> {
+        if &*question.method == "initialize" {
+            return Ok(self.initialize(&cx, &question.id, question.params.as_ref()));
         }
-        let origin = self.origin(headers, &cx.caller().name, &meta)?;
-        let (version, session) = (origin.version(), origin.session().cloned());
-        let question = Question { id, method, params, meta, version, session };
-        if version.is_modern() {
+        let origin = self.origin(headers, &cx.caller().name, &question.meta)?;
+        question.version = origin.version();
+        question.session = origin.session().cloned();
+        if question.version.is_modern() {
             admit(headers, self, &question)?;
             if &*question.method == "subscriptions/listen" {
                 return self.listen(headers, &question);

@@ -196,6 +196,12 @@ impl Front {
 }
 
 impl Question {
+    /// A request of which is known what it says, and not yet who asks.
+    fn new(id: Id, method: Arc<str>, params: Option<Raw>) -> Self {
+        let meta = Meta::read(params.as_ref());
+        Self { id, method, params, meta, version: Version::Batching, session: None }
+    }
+
     /// The way back to who asked. A modern client names the level of the log lines he wants with each request, and
     /// wants none otherwise; he is not asked anything while his request is under way.
     fn requester(&self, out: mpsc::Sender<Bytes>) -> Requester {

@@ -24,8 +24,8 @@ use crate::{
     rpc::{self, Id, RpcError},
 };
 
-/// How long a session is kept that nobody uses.
-const IDLE: Duration = Duration::from_hours(1);
+/// How long a session is kept that nobody uses: over a night, since many clients do not greet twice.
+const IDLE: Duration = Duration::from_hours(24);
 /// How many sessions are kept; beyond it the one that was idle longest goes.
 const MAX_SESSIONS: usize = 10_000;
 /// How long a client may take to answer a server's question: a person may have to.
@@ -228,7 +228,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_session_is_its_owners_for_an_hour_after_its_last_use() {
+    async fn a_session_is_its_owners_for_a_day_after_its_last_use() {
         let sessions = Sessions::default();
         let session = sessions.open("alice", Hello::silent()).unwrap();
         assert_eq!(session.id.len(), 32);

@@ -14,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Front, Question, failure,
     listen::Listener,
-    meta::Meta,
     reply,
     session::{Hello, Session, Underway},
     version::Version,
@@ -58,7 +57,7 @@ pub async fn serve_stdio(
 async fn write(mut messages: mpsc::Receiver<Bytes>, output: impl AsyncWrite + Unpin) -> io::Result<()> {
     let mut output = BufWriter::new(output);
     while let Some(message) = messages.recv().await {
-        output.write_all(&rpc::one_line(&message)).await?;
+        output.write_all(&rpc::one_line(message)).await?;
         output.write_all(b"\n").await?;
         if messages.is_empty() {
             output.flush().await?;
@@ -112,9 +111,7 @@ impl Pipe {
     async fn take(&mut self, cx: Cx, message: Message) {
         match message {
             Message::Request { id, method, params } => {
-                let meta = Meta::read(params.as_ref());
-                let question = Question { id, method, params, meta, version: Version::Modern, session: None };
-                self.request(cx, question).await;
+                self.request(cx, Question::new(id, method, params)).await;
             }
             Message::Notification { method, params } => match &*method {
                 "notifications/cancelled" => self.session.cancel(params.as_ref()),

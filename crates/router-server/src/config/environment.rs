@@ -140,39 +140,49 @@ variables! {
     ANTHROPIC_API_KEY = "" goes "providers.anthropic.api_key": "a key of Anthropic";
     ANTHROPIC_BASE_URL = "https://api.anthropic.com" goes "providers.anthropic.base_url": "the address of Anthropic";
     OPENROUTER_API_KEY = "" goes "providers.openrouter.api_key": "a key of OpenRouter";
-    OPENROUTER_BASE_URL = "https://openrouter.ai/api/v1" goes "providers.openrouter.base_url": "the address of OpenRouter";
+    OPENROUTER_BASE_URL = "https://openrouter.ai/api/v1" goes "providers.openrouter.base_url":
+        "the address of OpenRouter";
     AZURE_OPENAI_API_KEY = "" goes "providers.azure.api_key": "a key of Azure OpenAI";
     AZURE_API_KEY = "" goes "providers.azure.api_key": "the same";
-    AZURE_OPENAI_ENDPOINT = "https://example.openai.azure.com" goes "providers.azure.base_url": "the address of Azure OpenAI";
+    AZURE_OPENAI_ENDPOINT = "https://example.openai.azure.com" goes "providers.azure.base_url":
+        "the address of Azure OpenAI";
     OLLAMA_HOST = "localhost" goes "providers.ollama.base_url": "the host of Ollama, or its whole address";
     OLLAMA_PORT = "11434" goes "providers.ollama.base_url": "the port of Ollama";
     OLLAMA_MODEL = "llama3.2" goes "providers.ollama.model": "the model of a question to Ollama that names none";
     LMSTUDIO_BASE_URL = "http://localhost:1234" goes "providers.lmstudio.base_url": "the address of LM Studio";
     LMSTUDIO_API_KEY = "" goes "providers.lmstudio.api_key": "a key of LM Studio, where it asks for one";
     ANTHROPIC_MODEL = "anthropic/claude-opus-5-5" goes "models.big": "the model behind the alias \"big\"";
-    ANTHROPIC_SMALL_FAST_MODEL = "openrouter/anthropic/claude-3.7-sonnet" goes "models.small": "the model behind the alias \"small\"";
+    ANTHROPIC_SMALL_FAST_MODEL = "openrouter/anthropic/claude-3.7-sonnet" goes "models.small":
+        "the model behind the alias \"small\"";
     ROUTER_HOST = "127.0.0.1" goes "listen": "the address to listen on";
     ROUTER_PORT = "4100" goes "listen": "the port to listen on";
     HOST = "127.0.0.1" goes "listen": "the same as ROUTER_HOST, which goes before it; ignored where it is no address";
     PORT = "4100" goes "listen": "the same as ROUTER_PORT, which goes before it";
     LOG_LEVEL = "info" goes "log.level": "what is logged: error, warn, info, debug, trace, or a filter";
     LOG_FORMAT = "text" goes "log.format": "how it is logged: text or json";
-    REQUEST_TIMEOUT = "900" goes "providers.*.timeout.total": "seconds that an answer of a model may take in all, where the file does not say";
-    MAX_CONCURRENT_REQUESTS = "10" goes "providers.*.limit.concurrency": "calls at once, for each provider, where the file does not say";
-    CIRCUIT_BREAKER_FAILURE_THRESHOLD = "5" goes "*.breaker.failures": "faults in a row that open a breaker, where the file does not say";
-    CIRCUIT_BREAKER_RECOVERY_TIMEOUT = "60" goes "*.breaker.recovery": "seconds that a breaker stays open at first, where the file does not say";
-    CIRCUIT_BREAKER_SUCCESS_THRESHOLD = "2" goes "*.breaker.successes": "successes in a row that close a breaker, where the file does not say";
-    CACHE_TTL = "300" goes "mcpServers.*.cache.fresh": "seconds that a kept answer is as good as new, where the file does not say";
-    CACHE_MAX_SIZE = "100" goes "mcpServers.*.cache.max_entries": "answers that are kept for each server, where the file does not say";
+    REQUEST_TIMEOUT = "900" goes "providers.*.timeout.total":
+        "seconds that an answer of a model may take in all, where the file does not say";
+    MAX_CONCURRENT_REQUESTS = "10" goes "providers.*.limit.concurrency":
+        "calls at once, for each provider, where the file does not say";
+    CIRCUIT_BREAKER_FAILURE_THRESHOLD = "5" goes "*.breaker.failures":
+        "faults in a row that open a breaker, where the file does not say";
+    CIRCUIT_BREAKER_RECOVERY_TIMEOUT = "60" goes "*.breaker.recovery":
+        "seconds that a breaker stays open at first, where the file does not say";
+    CIRCUIT_BREAKER_SUCCESS_THRESHOLD = "2" goes "*.breaker.successes":
+        "successes in a row that close a breaker, where the file does not say";
+    CACHE_TTL = "300" goes "mcpServers.*.cache.fresh":
+        "seconds that a kept answer is as good as new, where the file does not say";
+    CACHE_MAX_SIZE = "100" goes "mcpServers.*.cache.max_entries":
+        "answers that are kept for each server, where the file does not say";
     XDG_CONFIG_HOME = "" goes "--config": "the folder of mcp-router/router.yaml, where no file is named";
     XDG_STATE_HOME = "" goes "state": "the folder of mcp-router/, for what must survive a restart";
     HOME = "" goes "--config, state": "the folder of .config and .local/state, where the two above are not set";
 }
 
-/// What `.env.example` holds.
+/// What `.env.example` holds, and the help ends with.
 pub fn example() -> String {
-    let head = "# Every variable that MCP Router reads. Copy this file to .env beside the configuration file, or name a\n\
-                # copy with --env-file. A flag goes before the environment, the environment before .env, and .env before\n\
+    let head = "# Every variable that MCP Router reads. Copy this to .env beside the configuration file, or name the\n\
+                # copy with --env-file. A flag goes before the environment, which goes before .env, which goes before\n\
                 # the configuration file.\n";
     let line =
         |Variable { name, goes, means, example }: &Variable| format!("\n# {goes}: {means}.\n#{name}={example}\n");

@@ -245,7 +245,10 @@ impl Leaf for Link {
 
 /// Declares a choice between words, as it is written in the file.
 macro_rules! words {
-    ($(#[$attribute:meta])* $name:ident, $what:literal { $( $(#[$about:meta])* $variant:ident = $word:literal, )* }) => {
+    (
+        $(#[$attribute:meta])*
+        $name:ident, $what:literal { $( $(#[$about:meta])* $variant:ident = $word:literal, )* }
+    ) => {
         $(#[$attribute])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum $name { $( $(#[$about])* $variant, )* }
@@ -268,8 +271,8 @@ macro_rules! words {
         impl $crate::config::read::Leaf for $name {
             fn parse(text: &str, _: &$crate::config::source::Source) -> Result<Self, $crate::config::problem::Flaw> {
                 let known: Vec<_> = Self::ALL.iter().map(|one| one.as_str()).collect();
-                let flaw = || $crate::config::problem::Flaw::new($what).remedy($crate::config::suggest::remedy(text, &known));
-                Self::named(text).ok_or_else(flaw)
+                let remedy = || $crate::config::suggest::remedy(text, &known);
+                Self::named(text).ok_or_else(|| $crate::config::problem::Flaw::new($what).remedy(remedy()))
             }
         }
 
@@ -283,7 +286,10 @@ macro_rules! words {
             }
 
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({ "anyOf": [{ "enum": [ $( $word, )* ] }, { "type": "string", "pattern": r"\$\{.+\}" }] })
+                schemars::json_schema!({ "anyOf": [
+                    { "enum": [ $( $word, )* ] },
+                    { "type": "string", "pattern": r"\$\{.+\}" },
+                ] })
             }
         }
     };

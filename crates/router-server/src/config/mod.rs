@@ -24,15 +24,6 @@ mod tree;
 
 use std::path::{Path, PathBuf};
 
-pub use self::{
-    address::Address,
-    environment::{Environment, VARIABLES, Variable, example},
-    problem::{Problems, Warning},
-    settings::{
-        Alias, Choice, ClientSettings, Config, DialectName, GuardSettings, KeySettings, Launch, LogFormat, LogSettings,
-        ModelName, ProtocolEra, ProviderKind, ProviderSettings, ServerCache, ServerSettings, StandbySource, Timeouts,
-    },
-};
 use self::{
     build::{Build, Given},
     environment::{Variables, XDG_CONFIG_HOME},
@@ -40,6 +31,14 @@ use self::{
     problem::{At, Findings},
     read::{Read, Reader},
     source::Source,
+};
+pub use self::{
+    environment::{Environment, example},
+    problem::{Problems, Warning},
+    settings::{
+        Choice, Config, DialectName, Launch, LogFormat, LogSettings, ModelName, ProtocolEra, ProviderKind,
+        ProviderSettings, ServerSettings, StandbySource,
+    },
 };
 use crate::cli::Flags;
 

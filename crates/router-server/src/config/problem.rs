@@ -166,7 +166,8 @@ pub struct Problems(Vec<Report>);
 
 impl Problems {
     /// How many there are.
-    pub fn count(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
         self.0.len()
     }
 }

@@ -322,7 +322,11 @@ macro_rules! section {
         $(#[$attribute])*
         #[schemars(transform = $crate::config::read::describe_keys::<$name>)]
         pub(super) struct $name {
-            $( $(#[$about])* $( #[schemars(rename = $key)] )? pub(super) $field: Option<$crate::config::read::Spanned<$type>>, )*
+            $(
+                $(#[$about])*
+                $( #[schemars(rename = $key)] )?
+                pub(super) $field: Option<$crate::config::read::Spanned<$type>>,
+            )*
         }
 
         impl $crate::config::read::Section for $name {

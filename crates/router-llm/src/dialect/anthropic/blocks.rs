@@ -151,11 +151,9 @@ fn spelled(id: &str) -> Cow<'_, str> {
 /// The arguments of a call in the history. Only objects are taken, and a model may have written something else; the
 /// model is shown what it wrote rather than the conversation being refused from then on.
 fn object(input: &Raw) -> Cow<'_, Raw> {
-    match input.decode::<Map<String, Value>>() {
-        Ok(_) => Cow::Borrowed(input),
-        Err(_) => {
-            let written = scan::text(input.bytes()).unwrap_or_else(|| input.as_str().into());
-            Cow::Owned(Raw::trusted(json!({ "INVALID_JSON": written }).to_string()))
-        }
+    if input.decode::<Map<String, Value>>().is_ok() {
+        return Cow::Borrowed(input);
     }
+    let written = scan::text(input.bytes()).unwrap_or_else(|| input.as_str().into());
+    Cow::Owned(Raw::trusted(json!({ "INVALID_JSON": written }).to_string()))
 }

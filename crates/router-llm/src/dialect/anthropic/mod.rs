@@ -77,6 +77,10 @@ impl Language for Anthropic {
         encode::encode(ask)
     }
 
+    fn carries(&self, body: &[u8]) -> bool {
+        memchr::memmem::find(body, signature::UNSIGNED.as_bytes()).is_none()
+    }
+
     fn scan(&self, event: &[u8], shape: Shape) -> Mark {
         glance::look(event, shape)
     }

@@ -114,8 +114,8 @@ fn as_openai(events: &[Event], shape: Shape) -> Folded {
             (Part::RedactedThinking(_), _) => {}
             (Part::Text(more), _) if more.is_empty() => {}
             (Part::Thinking { text, .. }, _) if text.is_empty() => {}
-            (Part::Text(more), Some(Part::Text(text))) => text.push_str(&more),
-            (Part::Thinking { text: more, .. }, Some(Part::Thinking { text, .. })) => text.push_str(&more),
+            (Part::Text(more), Some(Part::Text(text)))
+            | (Part::Thinking { text: more, .. }, Some(Part::Thinking { text, .. })) => text.push_str(&more),
             (Part::Thinking { text, .. }, _) => parts.push(Part::Thinking { text, signature: None }),
             (part, _) => parts.push(part),
         }
@@ -143,7 +143,12 @@ fn in_one_message(parts: Vec<Part>) -> Vec<Part> {
         match part {
             Part::Thinking { text, .. } => thought.push_str(&text),
             Part::Text(text) => said.push_str(&text),
-            call => calls.push(call),
+            call @ Part::ToolUse { .. } => calls.push(call),
+            Part::Image(_)
+            | Part::Document(_)
+            | Part::RedactedThinking(_)
+            | Part::ToolResult { .. }
+            | Part::Other { .. } => {}
         }
     }
     let thought = (!thought.is_empty()).then_some(Part::Thinking { text: thought, signature: None });

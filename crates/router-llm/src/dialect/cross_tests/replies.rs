@@ -3,7 +3,7 @@
 use router_core::{Kind, chat::Shape};
 
 use super::{FRONTS, disorder, read, write};
-use crate::dialect::{Language, anthropic::ANTHROPIC, openai_chat::OPENAI_CHAT};
+use crate::dialect::{anthropic::ANTHROPIC, openai_chat::OPENAI_CHAT};
 
 /// A stream of Anthropic's with a thought, a text and two calls.
 const ANTHROPICS: &str = r#"event: message_start
@@ -149,9 +149,9 @@ fn a_stream_that_ends_too_soon_is_no_clean_success() {
 fn an_error_in_the_middle_is_told_in_the_clients_words() {
     let overloaded = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
     let limited = "data: {\"error\":{\"message\":\"slow down\",\"code\":429},\"choices\":[]}\n\n";
-    let cases: [(&dyn Language, &str, &str, Kind, &dyn Language, &str); 2] = [
-        (&ANTHROPIC, ANTHROPICS, overloaded, Kind::Unavailable, &OPENAI_CHAT, "Overloaded"),
-        (&OPENAI_CHAT, OPENAIS, limited, Kind::Limited, &ANTHROPIC, "\"type\":\"rate_limit_error\""),
+    let cases = [
+        (FRONTS[0], ANTHROPICS, overloaded, Kind::Unavailable, FRONTS[1], "Overloaded"),
+        (FRONTS[1], OPENAIS, limited, Kind::Limited, FRONTS[0], "\"type\":\"rate_limit_error\""),
     ];
     for (language, stream, error, kind, client, told) in cases {
         let begun = stream.find("I look").and_then(|at| Some(at + stream[at..].find("\n\n")? + 2)).unwrap();

@@ -1,10 +1,13 @@
 //! Requests of one dialect, written in the other: a corpus of what agents send, and what becomes of it.
 
 use bytes::Bytes;
-use router_core::chat::Shape;
+use router_core::{
+    Kind,
+    chat::{Block, Dialect as _, Event, Shape, StopReason},
+};
 use serde_json::{Value, json};
 
-use crate::dialect::{Ask, Language, Quirks, anthropic::ANTHROPIC, openai_chat::OPENAI_CHAT};
+use crate::dialect::{Ask, Language, Quirks, anthropic::ANTHROPIC, ollama::OLLAMA, openai_chat::OPENAI_CHAT};
 
 fn translated(from: &dyn Language, to: &dyn Language, body: &Value, model: &str) -> Value {
     let prompt = from.decode(&Bytes::from(body.to_string())).unwrap();
@@ -97,73 +100,129 @@ fn what_a_coding_agent_asks_in_openais_words() {
     insta::assert_json_snapshot!(translated(&OPENAI_CHAT, &ANTHROPIC, &body, "claude-opus-5-5"));
 }
 
-/// One matter at a time: what is asked in one dialect, and the field that says it in the other.
+/// One matter at a time: what is asked in Anthropic's words, and the field that says it in OpenAI's.
 #[test]
-fn one_matter_at_a_time() {
-    let a = |fields: Value| with(json!({ "max_tokens": 9 }), fields);
-    let o = |fields: Value| with(json!({}), fields);
-    let tool_a = json!([{ "name": "x", "input_schema": { "type": "object" } }]);
-    let tool_o = json!([{ "type": "function", "function": { "name": "x" } }]);
+fn one_matter_at_a_time_from_anthropic() {
+    let ask = |fields: Value| with(json!({ "max_tokens": 9 }), &fields);
+    let tools = json!([{ "name": "x", "input_schema": { "type": "object" } }]);
     let forced = json!({ "type": "function", "function": { "name": "x" } });
-    let to_openai = [
-        ("/max_tokens", a(json!({})), json!(9)),
-        ("/tool_choice", a(json!({ "tools": tool_a, "tool_choice": { "type": "any" } })), json!("required")),
-        ("/tool_choice", a(json!({ "tools": tool_a, "tool_choice": { "type": "none" } })), json!("none")),
-        ("/tool_choice", a(json!({ "tools": tool_a, "tool_choice": { "type": "tool", "name": "x" } })), forced.clone()),
-        ("/tool_choice", a(json!({ "tool_choice": { "type": "auto" } })), Value::Null),
-        ("/reasoning_effort", a(json!({ "thinking": { "type": "enabled", "budget_tokens": 1024 } })), json!("low")),
-        ("/reasoning_effort", a(json!({ "thinking": { "type": "enabled", "budget_tokens": 8192 } })), json!("medium")),
-        ("/reasoning_effort", a(json!({ "thinking": { "type": "enabled", "budget_tokens": 32768 } })), json!("high")),
+    let cases = [
+        ("/max_tokens", ask(json!({})), json!(9)),
+        ("/tool_choice", ask(json!({ "tools": tools, "tool_choice": { "type": "any" } })), json!("required")),
+        ("/tool_choice", ask(json!({ "tools": tools, "tool_choice": { "type": "none" } })), json!("none")),
+        ("/tool_choice", ask(json!({ "tools": tools, "tool_choice": { "type": "tool", "name": "x" } })), forced),
+        ("/tool_choice", ask(json!({ "tool_choice": { "type": "auto" } })), Value::Null),
+        ("/reasoning_effort", ask(json!({ "thinking": { "type": "enabled", "budget_tokens": 1024 } })), json!("low")),
         (
             "/reasoning_effort",
-            a(json!({ "thinking": { "type": "disabled" }, "output_config": { "effort": "max" } })),
+            ask(json!({ "thinking": { "type": "enabled", "budget_tokens": 8192 } })),
+            json!("medium"),
+        ),
+        ("/reasoning_effort", ask(json!({ "thinking": { "type": "enabled", "budget_tokens": 32768 } })), json!("high")),
+        (
+            "/reasoning_effort",
+            ask(json!({ "thinking": { "type": "disabled" }, "output_config": { "effort": "max" } })),
             json!("none"),
         ),
         (
             "/response_format/json_schema/schema",
-            a(json!({ "output_config": { "format": { "type": "json_schema", "schema": { "type": "object" } } } })),
+            ask(json!({ "output_config": { "format": { "type": "json_schema", "schema": { "type": "object" } } } })),
             json!({ "type": "object" }),
         ),
-        ("/metadata", a(json!({ "metadata": { "user_id": "u" } })), Value::Null),
-        ("/user", a(json!({ "metadata": { "user_id": "u" } })), json!("u")),
-        ("/top_k", a(json!({ "top_k": 3 })), json!(3)),
-        ("/container", a(json!({ "container": "c" })), Value::Null),
+        ("/metadata", ask(json!({ "metadata": { "user_id": "u" } })), Value::Null),
+        ("/user", ask(json!({ "metadata": { "user_id": "u" } })), json!("u")),
+        ("/top_k", ask(json!({ "top_k": 3 })), json!(3)),
+        ("/container", ask(json!({ "container": "c" })), Value::Null),
     ];
-    for (at, body, expected) in to_openai {
+    for (at, body, expected) in cases {
         let written = translated(&ANTHROPIC, &OPENAI_CHAT, &body, "m");
         assert_eq!(written.pointer(at).unwrap_or(&Value::Null), &expected, "{at} of {body}");
     }
-    let to_anthropic = [
-        ("/max_tokens", o(json!({})), json!(32_000)),
-        ("/max_tokens", o(json!({ "max_tokens": 5 })), json!(5)),
-        ("/temperature", o(json!({ "temperature": 2 })), json!(1.0)),
-        ("/tool_choice", o(json!({ "tools": tool_o, "tool_choice": forced })), json!({ "type": "tool", "name": "x" })),
+}
+
+/// The same the other way.
+#[test]
+fn one_matter_at_a_time_from_openai() {
+    let ask = |fields: Value| with(json!({}), &fields);
+    let tools = json!([{ "type": "function", "function": { "name": "x" } }]);
+    let forced = json!({ "type": "function", "function": { "name": "x" } });
+    let cases = [
+        ("/max_tokens", ask(json!({})), json!(32_000)),
+        ("/max_tokens", ask(json!({ "max_tokens": 5 })), json!(5)),
+        ("/temperature", ask(json!({ "temperature": 2 })), json!(1.0)),
+        ("/tool_choice", ask(json!({ "tools": tools, "tool_choice": forced })), json!({ "type": "tool", "name": "x" })),
         (
             "/tool_choice",
-            o(json!({ "tools": tool_o, "parallel_tool_calls": false })),
+            ask(json!({ "tools": tools, "parallel_tool_calls": false })),
             json!({ "type": "auto", "disable_parallel_tool_use": true }),
         ),
-        ("/tools/0/input_schema", o(json!({ "tools": tool_o })), json!({ "type": "object" })),
-        ("/output_config/effort", o(json!({ "reasoning_effort": "high" })), json!("high")),
-        ("/thinking/type", o(json!({ "reasoning_effort": "high" })), json!("adaptive")),
-        ("/thinking", o(json!({ "reasoning_effort": "none" })), Value::Null),
-        ("/stop_sequences", o(json!({ "stop": "END" })), json!(["END"])),
-        ("/metadata", o(json!({ "safety_identifier": "u" })), json!({ "user_id": "u" })),
+        ("/tools/0/input_schema", ask(json!({ "tools": tools })), json!({ "type": "object" })),
+        ("/output_config/effort", ask(json!({ "reasoning_effort": "high" })), json!("high")),
+        ("/thinking/type", ask(json!({ "reasoning_effort": "high" })), json!("adaptive")),
+        ("/thinking", ask(json!({ "reasoning_effort": "none" })), Value::Null),
+        ("/stop_sequences", ask(json!({ "stop": "END" })), json!(["END"])),
+        ("/metadata", ask(json!({ "safety_identifier": "u" })), json!({ "user_id": "u" })),
         (
             "/system/0/text",
-            o(json!({ "response_format": { "type": "json_object" } })),
+            ask(json!({ "response_format": { "type": "json_object" } })),
             json!("Answer with one JSON object and nothing else."),
         ),
-        ("/logit_bias", o(json!({ "logit_bias": { "1": 1 } })), Value::Null),
-        ("/service_tier", o(json!({ "service_tier": "flex" })), Value::Null),
+        ("/logit_bias", ask(json!({ "logit_bias": { "1": 1 } })), Value::Null),
+        ("/service_tier", ask(json!({ "service_tier": "flex" })), Value::Null),
     ];
-    for (at, body, expected) in to_anthropic {
+    for (at, body, expected) in cases {
         let written = translated(&OPENAI_CHAT, &ANTHROPIC, &body, "claude-opus-5-5");
         assert_eq!(written.pointer(at).unwrap_or(&Value::Null), &expected, "{at} of {body}");
     }
 }
 
-fn with(mut body: Value, fields: Value) -> Value {
+#[test]
+fn a_tool_that_only_its_provider_can_run_is_refused_by_name() {
+    let tools = json!([{ "type": "web_search_20250305", "name": "web_search" }]);
+    let body = with(json!({ "max_tokens": 9 }), &json!({ "tools": tools, "tool_choice": { "type": "auto" } }));
+    let prompt = ANTHROPIC.decode(&Bytes::from(body.to_string())).unwrap();
+    let ask = Ask { prompt: &prompt, model: "m", shape: Shape::Whole, quirks: &Quirks::NONE };
+    for other in [&OPENAI_CHAT as &dyn Language, &OLLAMA] {
+        let error = other.encode(&ask).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.message()),
+            (Kind::Invalid, "tools: `web_search_20250305` cannot be carried to this model")
+        );
+    }
+    let again: Value = serde_json::from_slice(&ANTHROPIC.encode(&ask).unwrap()).unwrap();
+    assert_eq!(again["tools"], tools);
+}
+
+#[test]
+fn a_thought_of_another_provider_never_reaches_anthropic() {
+    let turn = |signature: &str| {
+        let thought = json!({ "type": "thinking", "thinking": "t", "signature": signature });
+        let content = json!([thought, { "type": "text", "text": "a" }]);
+        let question = json!({ "role": "user", "content": [{ "type": "text", "text": "u" }] });
+        with(
+            json!({ "max_tokens": 9 }),
+            &json!({ "messages": [question, { "role": "assistant", "content": content }] }),
+        )
+    };
+    let events = [
+        Event::Start { id: None, model: None },
+        Event::Open(Block::Thinking),
+        Event::Thinking("t".into()),
+        Event::Close,
+        Event::Stop { reason: StopReason::EndTurn, sequence: None },
+    ];
+    let told: Value = serde_json::from_str(&super::write(&ANTHROPIC, Shape::Whole, &events).unwrap()).unwrap();
+    let marked = turn(told["content"][0]["signature"].as_str().unwrap());
+    assert!(!ANTHROPIC.carries(marked.to_string().as_bytes()), "it has to be written anew");
+    let mut sent = translated(&ANTHROPIC, &ANTHROPIC, &marked, "m");
+    assert_eq!(sent["messages"][1]["content"], json!([{ "type": "text", "text": "a" }]));
+    let own = turn("EqQB");
+    assert!(ANTHROPIC.carries(own.to_string().as_bytes()));
+    sent = translated(&ANTHROPIC, &ANTHROPIC, &own, "m");
+    assert_eq!(sent["messages"], own["messages"]);
+}
+
+fn with(mut body: Value, fields: &Value) -> Value {
     body["model"] = "m".into();
     body["messages"] = json!([{ "role": "user", "content": "hi" }]);
     body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
@@ -174,7 +233,7 @@ fn with(mut body: Value, fields: Value) -> Value {
 fn a_conversation_survives_the_way_there_and_back() {
     let body = with(
         json!({ "max_tokens": 9 }),
-        json!({
+        &json!({
             "system": [{ "type": "text", "text": "s" }],
             "messages": [
                 { "role": "user", "content": [{ "type": "text", "text": "u" }] },

@@ -10,7 +10,8 @@ use router_core::{
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::dialect::{Ask, Quirks};
+use super::NAME;
+use crate::dialect::{Ask, BOOKKEEPING, Quirks, foreign};
 
 /// The window that Ollama has unless it is told otherwise, in tokens; what does not fit is cut off in silence.
 const USUAL_WINDOW: usize = 4096;
@@ -26,9 +27,6 @@ const ANSWER_TOKENS: usize = 1024;
 
 /// Options that clients of other dialects write beside the question.
 const OPTIONS: [&str; 6] = ["num_ctx", "min_p", "repeat_penalty", "presence_penalty", "frequency_penalty", "typical_p"];
-
-/// Where a client keeps its own books, which would spoil the prompt cache.
-const BOOKKEEPING: &str = "x-anthropic-billing-header:";
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -96,6 +94,7 @@ enum FormatOf<'a> {
 /// Writes a question.
 pub(super) fn encode(ask: &Ask<'_>) -> Result<Bytes> {
     let prompt = ask.prompt;
+    foreign::refuse_providers_tools(prompt, NAME)?;
     let messages = messages(prompt)?;
     if messages.is_empty() {
         return Err(Error::new(Kind::Invalid, "messages: none of them says anything").hint("send a message with text"));

@@ -92,8 +92,9 @@ impl Decoder {
     }
 
     fn line(&mut self, json: &[u8], events: &mut Vec<Event>) -> Result<()> {
-        let line: Line<'_> = serde_json::from_slice(json)
-            .map_err(|error| Error::new(Kind::Protocol, "the upstream wrote a reply that is none").because(error))?;
+        let line: Line<'_> = serde_json::from_slice(json).map_err(|error| {
+            Error::new(Kind::Protocol, "the upstream's answer does not read as a reply").because(error)
+        })?;
         if line.error.is_some() {
             return Err(refusal::failure(NAME, 200, &Meta::default(), Bytes::copy_from_slice(json)));
         }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{NAME, effort::effort, names, schema, turns};
-use crate::dialect::Ask;
+use crate::dialect::{Ask, foreign};
 
 /// The longest name of a user, in bytes.
 const LONGEST_USER: usize = 64;
@@ -70,6 +70,7 @@ struct NamedSchema<'a> {
 /// Writes a question.
 pub(super) fn encode(ask: &Ask<'_>) -> Result<Bytes> {
     let prompt = ask.prompt;
+    foreign::refuse_providers_tools(prompt, NAME)?;
     let messages = turns::write(ask)?;
     if messages.is_empty() {
         return Err(Error::new(Kind::Invalid, "messages: none of them says anything").hint("send a message with text"));

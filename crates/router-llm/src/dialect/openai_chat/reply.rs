@@ -103,8 +103,9 @@ impl Decoder {
     }
 
     fn chunk(&mut self, json: &[u8], events: &mut Vec<Event>) -> Result<()> {
-        let chunk: Chunk<'_> = serde_json::from_slice(json)
-            .map_err(|error| Error::new(Kind::Protocol, "the upstream wrote a reply that is none").because(error))?;
+        let chunk: Chunk<'_> = serde_json::from_slice(json).map_err(|error| {
+            Error::new(Kind::Protocol, "the upstream's answer does not read as a reply").because(error)
+        })?;
         if chunk.error.is_some() {
             return Err(refusal::failure(NAME, 200, &Meta::default(), Bytes::copy_from_slice(json)));
         }
@@ -201,7 +202,7 @@ impl FrameDecoder for Decoder {
     fn decode(&mut self, frame: &Bytes, events: &mut Vec<Event>) -> Result<()> {
         if self.shape == Shape::Whole {
             if scan::find(frame, "/choices/0").is_none() && scan::find(frame, "/error").is_none() {
-                return Err(Error::new(Kind::Protocol, "the upstream wrote a reply without a choice"));
+                return Err(Error::new(Kind::Protocol, "the upstream's answer holds no choice"));
             }
             self.chunk(frame, events)?;
             return self.end(events);

@@ -98,12 +98,6 @@ fn part(id: &str, input: &str) -> Part {
 
 #[test]
 fn tool_calls_are_put_together_however_they_come() {
-    let part = |id: &str, input: &str| Part::ToolUse {
-        id: id.into(),
-        name: "t".into(),
-        input: Raw::trusted(input.to_owned()),
-    };
-    let minted = crate::dialect::blocks::minted("c", 0);
     let table = [
         (
             "whole",

@@ -11,13 +11,13 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{NAME, names};
-use crate::dialect::Ask;
-
-/// Where a client keeps its own books; it changes with every request and would spoil the provider's prompt cache.
-const BOOKKEEPING: &str = "x-anthropic-billing-header:";
+use crate::dialect::{Ask, BOOKKEEPING};
 
 /// What a tool message says for a picture that follows it.
-const SEE_BELOW: &str = "(The picture follows in the next message.)";
+const PICTURE_FOLLOWS: &str = "(The picture follows in the next message.)";
+
+/// The same for a document.
+const DOCUMENT_FOLLOWS: &str = "(The document follows in the next message.)";
 
 /// A message of the wire.
 #[derive(Debug, Serialize)]
@@ -158,9 +158,9 @@ fn result<'a>(id: &'a str, parts: &'a [Part], is_error: bool, after: &mut Vec<Pi
     }
     let (mut texts, rest): (Vec<_>, Vec<_>) = pieces.into_iter().partition(|piece| matches!(piece, Piece::Text { .. }));
     if rest.iter().any(|piece| matches!(piece, Piece::Image { .. })) {
-        texts.push(text(SEE_BELOW));
+        texts.push(text(PICTURE_FOLLOWS));
     } else if !rest.is_empty() {
-        texts.push(text("(The document follows in the next message.)"));
+        texts.push(text(DOCUMENT_FOLLOWS));
     }
     if is_error {
         texts.insert(0, text("The tool failed:"));

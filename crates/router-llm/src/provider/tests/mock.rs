@@ -90,7 +90,7 @@ impl Mock {
     }
 }
 
-/// What a test waits for must come at once.
+/// A question that was dropped has to be closed within a second; the rest of the test is quicker.
 async fn within<T>(wait: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(1), wait).await.expect("within a second")
 }

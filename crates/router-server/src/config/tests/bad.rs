@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::*;
 
 /// Files with something wrong in them. What is told of each is in the snapshot.
-const FILES: &[(&str, &str)] = &[
+const FILES: Pairs<'_> = &[
     ("a key that nobody knows", "lisetn: 127.0.0.1:4100"),
     ("a key that is like none", "colour: red"),
     ("another system's key", "mcpServers: { a: { command: x, breaker: { failure_threshold: 3 } } }"),
@@ -96,7 +96,7 @@ fn everything_wrong_is_told_with_its_place_and_a_remedy() {
 
 #[test]
 fn variables_and_flags_are_told_by_their_names() {
-    let cases: &[(&[(&str, &str)], Option<&str>)] = &[
+    let cases: &[(Pairs<'_>, Option<&str>)] = &[
         (&[("LLM_PROVIDER", "opnai")], None),
         (&[("LLM_PROVIDER", "openai")], None),
         (&[("ROUTER_HOST", "0.0.0.0")], None),

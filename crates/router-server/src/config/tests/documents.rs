@@ -24,7 +24,11 @@ fn the_schema_is_the_committed_one() {
 
 #[test]
 fn the_example_of_variables_is_the_committed_one() {
-    assert_eq!(environment::example(), committed(".env.example"), "the table is in config/environment.rs");
+    assert_eq!(
+        environment::example(),
+        committed(".env.example"),
+        "write it with: mcp-router --help | sed -n '/^# Every/,$p'"
+    );
     let (lines, flaws) = dotenv::parse(&environment::example());
     assert_eq!((lines, flaws), (vec![], vec![]), "as it stands, it sets nothing");
 }

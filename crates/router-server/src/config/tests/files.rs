@@ -4,7 +4,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-fn folder(files: &[(&str, &str)]) -> TempDir {
+fn folder(files: Pairs<'_>) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
         let path = folder.path().join(name);
@@ -14,11 +14,11 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
     folder
 }
 
-fn environment(variables: &[(&str, &str)]) -> Environment {
+fn environment(variables: Pairs<'_>) -> Environment {
     variables.iter().map(|(name, value)| ((*name).to_owned(), Secret::new((*value).to_owned()))).collect()
 }
 
-fn load(flags: &Flags, variables: &[(&str, &str)]) -> Result<(Config, Vec<Warning>), Problems> {
+fn load(flags: &Flags, variables: Pairs<'_>) -> Result<(Config, Vec<Warning>), Problems> {
     super::super::load(flags, &environment(variables))
 }
 
@@ -33,8 +33,8 @@ fn flag_before_environment_before_env_file_before_configuration() {
     let beside = Flags { config: file("router.yaml"), ..Flags::default() };
     let named = Flags { env_file: file("other.env"), ..beside.clone() };
     let listening = Flags { listen: Some("127.0.0.1:4".into()), ..beside.clone() };
-    let variables: &[(&str, &str)] = &[("ROUTER_PORT", "3"), ("LLM_PROVIDER", "ollama"), ("LOG_LEVEL", "debug")];
-    let rows: [(&Flags, &[(&str, &str)], u16, &str, &str); 5] = [
+    let variables: Pairs<'_> = &[("ROUTER_PORT", "3"), ("LLM_PROVIDER", "ollama"), ("LOG_LEVEL", "debug")];
+    let rows: [(&Flags, Pairs<'_>, u16, &str, &str); 5] = [
         (&beside, &[], 2, "lmstudio", "warn"),
         (&beside, variables, 3, "ollama", "debug"),
         (&listening, variables, 4, "ollama", "debug"),

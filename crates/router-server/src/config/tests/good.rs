@@ -15,6 +15,10 @@ use router_core::{
 };
 
 use super::*;
+use crate::config::{
+    address::Address,
+    settings::{Alias, ClientSettings, GuardSettings, KeySettings, ServerCache, Timeouts},
+};
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -161,8 +165,7 @@ fn providers_of_a_file() {
 fn providers_of_the_environment() {
     use ProviderKind::{Anthropic, LmStudio, Ollama, OpenAi, OpenRouter};
     let at = |url, provider| ProviderSettings { base_url: Some(address(url)), ..provider };
-    type Row = (&'static [(&'static str, &'static str)], ProviderSettings);
-    let rows: Vec<Row> = vec![
+    let rows: Vec<(Pairs<'_>, ProviderSettings)> = vec![
         (&[("OPENAI_API_KEY", "k")], keyed("openai", OpenAi, "k")),
         (&[("ANTHROPIC_API_KEY", "k"), ("OPENAI_API_KEY", "")], keyed("anthropic", Anthropic, "k")),
         (&[("LLM_PROVIDER", "openrouter"), ("OPENROUTER_API_KEY", "k")], keyed("openrouter", OpenRouter, "k")),
@@ -197,7 +200,7 @@ fn providers_of_the_environment() {
 fn the_default_provider_is_chosen_by_variable_then_file_then_order() {
     let file = "providers: { ollama: , lmstudio: }\n";
     let named = "providers: { ollama: , lmstudio: }\ndefault_provider: lmstudio\n";
-    let rows: [(&str, &[(&str, &str)], &str); 7] = [
+    let rows: [(&str, Pairs<'_>, &str); 7] = [
         (file, &[], "ollama"),
         (named, &[], "lmstudio"),
         (named, &[("LLM_PROVIDER", "echo")], "echo"),
@@ -231,7 +234,7 @@ fn a_variable_goes_before_the_file_and_says_so() {
 
 #[test]
 fn servers_of_a_file() {
-    let launch = |command: &str, args: &[&str], env: &[(&str, &str)], cwd: Option<&str>| Launch::Stdio {
+    let launch = |command: &str, args: &[&str], env: Pairs<'_>, cwd: Option<&str>| Launch::Stdio {
         command: command.into(),
         args: args.iter().map(|&arg| arg.into()).collect(),
         env: env.iter().map(|(name, value)| ((*name).into(), secret(value))).collect(),
@@ -283,14 +286,14 @@ fn servers_of_a_file() {
     for (text, expected) in rows {
         for text in [format!("mcpServers:\n  a: {text}\n"), format!("servers: {{ a: {text} }}")] {
             let (config, _) = loaded(&Case { text: &text, environment: &[("KEY", "k")], listen: None });
-            assert_eq!(config.servers, [expected.clone()], "{text}");
+            assert_eq!(config.servers, std::slice::from_ref(&expected), "{text}");
         }
     }
 }
 
 #[test]
 fn the_layers_of_a_server() {
-    let text = r#"
+    let text = "
 mcpServers:
   a:
     command: x
@@ -300,7 +303,7 @@ mcpServers:
     cache: { fresh: 2h, max_entries: 50, max_bytes: 1MiB, max_entry_bytes: 8KiB, tools: [search], shared: true }
     chaos: { rate: 20%, latency: 1s, kinds: [hang, cut], seed: 7 }
     on_error: [stale, { backup: / }, { default: Sorry. }]
-"#;
+";
     let expected = ServerSettings {
         guard: GuardSettings {
             retry: RetryPolicy {
@@ -351,7 +354,10 @@ mcpServers:
 
 #[test]
 fn variables_are_the_defaults_of_layers() {
-    let text = "providers: { ollama: }\nmcpServers: { a: { command: x, cache: }, b: { command: x, breaker: { failures: 9 } } }";
+    let text = "
+providers: { ollama: }
+mcpServers: { a: { command: x, cache: }, b: { command: x, breaker: { failures: 9 } } }
+";
     let environment = [
         ("CIRCUIT_BREAKER_FAILURE_THRESHOLD", "3"),
         ("CIRCUIT_BREAKER_RECOVERY_TIMEOUT", "30"),
@@ -418,7 +424,7 @@ clients:
 
 #[test]
 fn the_models_of_older_systems() {
-    let rows: [(&[(&str, &str)], Choice); 3] = [
+    let rows: [(Pairs<'_>, Choice); 3] = [
         (
             &[("OPENROUTER_API_KEY", "k"), ("ANTHROPIC_MODEL", "anthropic/claude-sonnet-4")],
             Choice { provider: "openrouter".into(), model: "anthropic/claude-sonnet-4".into() },
@@ -438,7 +444,7 @@ fn the_models_of_older_systems() {
 #[test]
 fn where_to_listen() {
     let keys = "keys: [{ name: me, key: 0123456789abcdef0 }]\n";
-    let rows: [(&str, &[(&str, &str)], Option<&str>, &str); 10] = [
+    let rows: [(&str, Pairs<'_>, Option<&str>, &str); 10] = [
         ("", &[], None, "127.0.0.1:4100"),
         ("listen: 127.0.0.1:1", &[], None, "127.0.0.1:1"),
         ("listen: localhost:1", &[], None, "127.0.0.1:1"),
@@ -479,7 +485,7 @@ allowed_origins: [\"https://App.example.com/\", http://localhost:3000]
 
 #[test]
 fn log_and_state() {
-    let rows: [(&str, &[(&str, &str)], LogFormat, &str); 5] = [
+    let rows: [(&str, Pairs<'_>, LogFormat, &str); 5] = [
         ("log: { format: json, level: debug }", &[], LogFormat::Json, "debug"),
         ("log: { level: \"info,router_mcp=debug\" }", &[], LogFormat::Text, "info,router_mcp=debug"),
         ("log: { level: debug }", &[("LOG_LEVEL", "WARNING"), ("LOG_FORMAT", "json")], LogFormat::Json, "warn"),
@@ -490,7 +496,7 @@ fn log_and_state() {
         let (config, _) = loaded(&Case { text, environment, listen: None });
         assert_eq!(config.log, LogSettings { format, level: level.into() }, "{text} {environment:?}");
     }
-    let states: [(&str, &[(&str, &str)], &str); 4] = [
+    let states: [(&str, Pairs<'_>, &str); 4] = [
         ("state: data", &[("HOME", "/h")], "data"),
         ("", &[("HOME", "/h")], "/h/.local/state/mcp-router"),
         ("", &[("HOME", "/h"), ("XDG_STATE_HOME", "/x")], "/x/mcp-router"),
@@ -516,8 +522,9 @@ fn yaml_has_many_ways_to_say_the_same() {
     let others = [
         "mcpServers:\n  a: &a\n    command: x\n    timeout: 5s\n  b: *a\n",
         "mcpServers:\n  a: &a { command: x, timeout: 5s }\n  b:\n    <<: *a\n    timeout: 5s\n",
-        "{\"mcpServers\": {\"a\": {\"command\": \"x\", \"timeout\": \"5s\"}, \"b\": {\"command\": \"\\u0078\", \"timeout\": \"5s\"}}}",
-        "{\n\t\"mcpServers\": {\n\t\t\"a\": {\"command\": \"x\", \"timeout\": \"5s\"},\n\t\t\"b\": {\"command\": \"x\", \"timeout\": \"5s\"}\n\t}\n}",
+        r#"{"mcpServers": {"a": {"command": "x", "timeout": "5s"}, "b": {"command": "\u0078", "timeout": "5s"}}}"#,
+        "{\n\t\"mcpServers\": {\n\t\t\"a\": {\"command\": \"x\", \"timeout\": \"5s\"},\n\t\t\"b\":\n\
+         \t\t\t{\"command\": \"x\", \"timeout\": \"5s\"}\n\t}\n}",
         "mcpServers:\r\n  a: { command: x, timeout: 5s }\r\n  b: { command: 'x', timeout: \"5s\" }\r\n",
     ];
     for text in others {

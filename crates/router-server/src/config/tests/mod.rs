@@ -12,11 +12,14 @@ use router_core::Secret;
 
 use super::*;
 
+/// Names and values of variables.
+type Pairs<'a> = &'a [(&'a str, &'a str)];
+
 /// A configuration that is to be read.
 #[derive(Default)]
 struct Case<'a> {
     text: &'a str,
-    environment: &'a [(&'a str, &'a str)],
+    environment: Pairs<'a>,
     listen: Option<&'a str>,
 }
 
