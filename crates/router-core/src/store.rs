@@ -85,7 +85,7 @@ impl Store for MemoryStore {
 mod tests {
     use super::*;
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
 
     fn key(name: &str) -> StoreKey {
         StoreKey::new(&Scope::Shared, "test", name)

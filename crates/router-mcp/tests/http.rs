@@ -1,5 +1,7 @@
 //! A server over HTTP, as a test scripts it.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use std::{
     sync::{
         Arc,

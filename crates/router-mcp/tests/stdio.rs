@@ -1,5 +1,7 @@
 //! Real children, and what they can do to us.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::{
     io::{BufRead, BufReader},
     path::Path,
@@ -99,7 +101,7 @@ async fn every_era_and_every_manner_of_writing_answers() {
         match era {
             Era::Legacy => assert_eq!(echo, ECHO, "{words:?}"),
             Era::Modern => {
-                assert!(echo.contains(r#""io.modelcontextprotocol/protocolVersion":"2026-07-28""#), "{echo}")
+                assert!(echo.contains(r#""io.modelcontextprotocol/protocolVersion":"2026-07-28""#), "{echo}");
             }
         }
         let lookup = Lookup { what: What::Tools, params: None };
@@ -281,6 +283,19 @@ fn alive(tag: &str) -> Vec<i32> {
     found
 }
 
+/// Waits until `count` of them are there: a brood takes its time.
+async fn born(tag: &str, count: usize) -> Vec<i32> {
+    let start = Instant::now();
+    loop {
+        let alive = alive(tag);
+        if alive.len() == count && start.elapsed() > Duration::from_millis(100) {
+            return alive;
+        }
+        assert!(start.elapsed() < Duration::from_secs(5), "{count} expected: {alive:?}");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
 async fn gone(tag: &str, within: Duration) {
     let start = Instant::now();
     while !alive(tag).is_empty() {
@@ -299,7 +314,8 @@ async fn a_router_that_is_killed_leaves_nobody_behind() {
         BufReader::new(router.stdout.take().unwrap()).read_line(&mut said).unwrap();
         assert_eq!(said, "ready\n");
         let pid = Pid::from_child(&router);
-        assert!(alive(&tag).len() >= 4, "router, guard, server and its last descendant: {:?}", alive(&tag));
+        // The router, the guard, the server, and the last of its descendants.
+        born(&tag, 4).await;
         kill_process(pid, Signal::KILL).unwrap();
         router.wait().unwrap();
         gone(&tag, Duration::from_secs(2)).await;
@@ -311,7 +327,7 @@ async fn a_stop_ends_what_will_not_end() {
     let tag = format!("stubborn-{}", std::process::id());
     let bench = Bench::start(&["stay", "deaf", &format!("brood={tag}")]);
     bench.echo().await;
-    assert!(alive(&tag).len() >= 3);
+    born(&tag, 3).await;
     bench.end().await;
     assert_eq!(alive(&tag), [0; 0]);
 }
@@ -321,7 +337,7 @@ async fn a_dead_servers_descendants_are_ended_and_do_not_delay_the_news() {
     let tag = format!("leftover-{}", std::process::id());
     let bench = Bench::start(&[&format!("brood={tag}")]);
     bench.echo().await;
-    let before = alive(&tag);
+    let before = born(&tag, 3).await;
     let start = Instant::now();
     let error = bench.failure("die").await;
     assert!(start.elapsed() < Duration::from_millis(150), "{:?}", start.elapsed());
@@ -338,6 +354,7 @@ async fn a_guard_cannot_be_asked_away() {
     let tag = format!("asked-{}", std::process::id());
     let bench = Bench::start(&["stay", "deaf", &format!("brood={tag}")]);
     bench.echo().await;
+    born(&tag, 3).await;
     let guard = Pid::from_raw(i32::try_from(bench.server.status().pid.unwrap()).unwrap()).unwrap();
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         kill_process(guard, signal).unwrap();

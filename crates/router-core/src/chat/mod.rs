@@ -24,24 +24,40 @@ pub struct Chat {
     pub model: Arc<str>,
     /// Whether the caller wants one message or a stream.
     pub shape: Shape,
+    /// What came with it and is worth forwarding to an upstream of the dialect it came in.
+    pub meta: Meta,
     wire: Option<Arc<Wire>>,
     prompt: Arc<OnceLock<Result<Arc<Prompt>>>>,
 }
 
 impl Chat {
     /// A question as it came in.
-    pub fn arrived(wire: Wire, model: impl Into<Arc<str>>, shape: Shape) -> Self {
-        Self { model: model.into(), shape, wire: Some(Arc::new(wire)), prompt: Arc::default() }
+    pub fn arrived(wire: Wire, meta: Meta, model: impl Into<Arc<str>>, shape: Shape) -> Self {
+        Self { model: model.into(), shape, meta, wire: Some(Arc::new(wire)), prompt: Arc::default() }
     }
 
     /// A question of our own making.
     pub fn of(prompt: Prompt, model: impl Into<Arc<str>>, shape: Shape) -> Self {
-        Self { model: model.into(), shape, wire: None, prompt: Arc::new(OnceLock::from(Ok(Arc::new(prompt)))) }
+        Self {
+            model: model.into(),
+            shape,
+            meta: Meta::default(),
+            wire: None,
+            prompt: Arc::new(OnceLock::from(Ok(Arc::new(prompt)))),
+        }
     }
 
     /// The bytes it arrived in, unless a layer changed what they say.
     pub fn wire(&self) -> Option<&Wire> {
         self.wire.as_deref()
+    }
+
+    /// The dialect it came in, also when it was changed since; `None` for a question of our own making.
+    pub fn origin(&self) -> Option<&'static str> {
+        match &self.wire {
+            Some(wire) => Some(wire.dialect.name()),
+            None => self.prompt().ok()?.origin,
+        }
     }
 
     /// What it says, decoded once.

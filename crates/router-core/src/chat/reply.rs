@@ -124,6 +124,7 @@ impl ChatReply {
     /// The answer as events, decoding frames where need be.
     pub fn into_events(self) -> impl Stream<Item = Result<Event>> + Send + 'static {
         let decoder = self.dialect.map(|dialect| dialect.frames(self.shape));
+        let provenance = self.provenance.clone();
         let start = (self.map(Some).chain(stream::iter([None])), decoder);
         let batches = stream::unfold(Some(start), |state| async move {
             let (mut frames, mut decoder) = state?;
@@ -142,7 +143,7 @@ impl ChatReply {
             let batch = events.into_iter().map(Ok).chain(outcome.err().map(Err)).collect::<Vec<_>>();
             Some((stream::iter(batch), (!broke).then_some((frames, decoder))))
         });
-        batches.flatten()
+        batches.flatten().map(move |event| event.map_err(|error| named(error, &provenance)))
     }
 
     /// Lets go of the upstream, and tells everybody who watches.
@@ -167,6 +168,7 @@ impl Stream for ChatReply {
                 Poll::Pending => return Poll::Pending,
             },
         };
+        let item = item.map(|frame| frame.map_err(|error| named(error, &this.provenance)));
         match &item {
             Some(Ok(frame)) => this.usage = this.usage.and(frame.usage().unwrap_or_default()),
             Some(Err(error)) => this.end(&End::Broken(error.kind())),
@@ -174,6 +176,11 @@ impl Stream for ChatReply {
         }
         Poll::Ready(item)
     }
+}
+
+/// A break names who broke, as an error before the reply does.
+fn named(error: Error, provenance: &Provenance) -> Error {
+    provenance.upstream.iter().fold(error, Error::at)
 }
 
 impl Drop for ChatReply {

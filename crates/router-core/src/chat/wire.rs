@@ -46,8 +46,6 @@ pub struct Wire {
     pub body: Bytes,
     /// Where in the body the model's name stands, with its quotes.
     pub model: Range<usize>,
-    /// What came with it and is worth forwarding to an upstream of the same dialect.
-    pub meta: Meta,
 }
 
 impl Wire {

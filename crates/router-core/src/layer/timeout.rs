@@ -14,7 +14,9 @@ pub struct TimeoutPolicy {
     pub first_content: Option<Duration>,
     /// Between two frames.
     pub idle: Option<Duration>,
-    /// Over all, signs of life or not. Bounds the reply that comes whole, too.
+    /// Until a reply that comes in one piece, before which silence is normal.
+    pub whole: Option<Duration>,
+    /// Over all, signs of life or not.
     pub total: Option<Duration>,
 }
 
@@ -48,7 +50,8 @@ impl<U> Timeout<U> {
 impl<Q: Query, U: Upstream<Q>> Upstream<Q> for Timeout<U> {
     async fn call(&self, cx: &Cx, query: Q) -> Result<Q::Reply> {
         cx.trail().attempt();
-        let patience = self.policy.first_content.filter(|_| !query.answered_whole());
+        let TimeoutPolicy { first_content, whole, .. } = self.policy;
+        let patience = if query.answered_whole() { whole } else { first_content };
         let watch = Stopwatch { cx, started: Instant::now(), patience, total: self.policy.total };
         let (narrowed, whose) = cx.within(self.policy.total, Kind::Timeout);
         let mut call = pin!(self.inner.call(&narrowed, query));

@@ -161,6 +161,8 @@ pub struct Told {
     pub request_id: String,
     /// The model, by the name the client asked for.
     pub model: String,
+    /// Who answered, as `provider/model`: the fingerprint of a reply, in dialects that have one.
+    pub answered_by: Option<String>,
     /// Unix time in seconds, for dialects that date their replies.
     pub created: i64,
     /// Whether the client of a stream asked for usage (OpenAI's `stream_options.include_usage`).

@@ -43,7 +43,8 @@ pub(super) fn write(provider: &Provider, chat: &Chat) -> Result<Question> {
     let mut request = Request::post(provider.endpoint.address(&chat.model)?).body(body).map_err(|error| {
         Error::new(Kind::Internal, "the question for the provider could not be put into words").because(error)
     })?;
-    *request.headers_mut() = headers(provider, spoken.map(|wire| &wire.meta), chat.shape);
+    let at_home = chat.origin() == Some(provider.language.name());
+    *request.headers_mut() = headers(provider, at_home.then_some(&chat.meta), chat.shape);
     Ok(Question { request, respelled })
 }
 

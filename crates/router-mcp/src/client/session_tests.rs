@@ -5,7 +5,10 @@ use tokio::net::unix::pipe;
 
 use super::*;
 use crate::{
-    client::lines::{Line, Lines},
+    client::{
+        Protocol, greet,
+        lines::{Line, Lines},
+    },
     fields,
 };
 
@@ -237,5 +240,37 @@ async fn batches_are_read() {
     );
     for id in [1, 2] {
         assert_eq!(fields::number(&talk.hears().await, "id"), Some(id));
+    }
+}
+
+/// A server that is slow to start finds both questions waiting, and its answer to the first still counts.
+#[tokio::test(start_paused = true)]
+async fn a_late_discovery_means_modern() {
+    for (answers, era) in [
+        (["discovered", "refused"], Era::Modern),
+        (["refused", "initialized"], Era::Legacy),
+        (["nothing", "initialized"], Era::Legacy),
+    ] {
+        let mut talk = Talk::start();
+        let session = Arc::clone(&talk.session);
+        let serve = async {
+            let asked = [talk.hears().await, talk.hears().await];
+            let methods = asked.each_ref().map(|request| fields::text(request, "method").unwrap());
+            assert_eq!(methods, ["server/discover", "initialize"]);
+            for (request, answer) in asked.iter().zip(answers) {
+                let id = fields::number(request, "id").unwrap();
+                let outcome = match answer {
+                    "discovered" => r#""result":{"supportedVersions":["2026-07-28"]}"#,
+                    "initialized" => r#""result":{"protocolVersion":"2024-11-05"}"#,
+                    "refused" => r#""error":{"code":-32000,"message":"no"}"#,
+                    _ => continue,
+                };
+                talk.says(&format!(r#"{{"jsonrpc":"2.0","id":{id},{outcome}}}"#));
+            }
+            talk
+        };
+        let until = Instant::now() + Duration::from_mins(1);
+        let (greeting, _talk) = tokio::join!(greet::greet(&session, Protocol::Auto, until), serve);
+        assert_eq!(greeting.unwrap().era, era, "{answers:?}");
     }
 }

@@ -136,7 +136,11 @@ impl Process {
         if self.silence.is_none() {
             self.silence = self.fall_silent().await;
         }
-        let reason = match timeout(TOGETHER, self.guard.wait()).await {
+        let ended = timeout(TOGETHER, self.guard.wait()).await;
+        if ended.is_ok() && !self.errors.is_finished() {
+            let _ = timeout(TOGETHER, &mut self.errors).await;
+        }
+        let reason = match ended {
             Ok(Ok(status)) => match status.code() {
                 Some(code) if code > 128 => format!("the server was ended by signal {}", code - 128),
                 Some(code) => format!("the server ended with code {code}"),
@@ -144,9 +148,6 @@ impl Process {
             },
             Ok(Err(_)) | Err(_) => self.silence.clone().unwrap_or_default(),
         };
-        if !self.errors.is_finished() {
-            let _ = timeout(TOGETHER / 4, &mut self.errors).await;
-        }
         let error = Error::new(Kind::Unavailable, self.with_last_words(reason));
         self.session.close(&error);
         error

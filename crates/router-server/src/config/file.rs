@@ -86,7 +86,7 @@ section! {
     TimeoutFile {
         /// Until the connection stands.
         connect: Period,
-        /// Until the first content.
+        /// Until the first content; where it is not set, a reply that comes whole has the total time for it.
         first_byte: Period,
         /// Between two signs of life.
         idle: Period,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, future::Either, stream};
 use http::{HeaderMap, HeaderValue, Response, header};
 use router_core::{
-    Error, Kind, Reply, Result, Upstream,
+    Error, Kind, Provenance, Reply, Result, Upstream,
     chat::{Chat, ChatReply, Frame, Meta, Shape, Wire},
 };
 use router_llm::dialect::{Framing, Language, ReplyWriter, Told};
@@ -37,18 +37,22 @@ impl Asked {
         let told = Told {
             request_id: visit.id().to_owned(),
             model: head.model.clone(),
+            answered_by: None,
             created: crate::clock::unix_seconds(),
             usage: head.usage,
         };
-        let wire = Wire { dialect: language, body, model: head.model_at, meta: worth_forwarding(headers) };
-        Ok(Self { language, told, chat: Chat::arrived(wire, head.model, head.shape) })
+        let wire = Wire { dialect: language, body, model: head.model_at };
+        Ok(Self { language, told, chat: Chat::arrived(wire, worth_forwarding(headers), head.model, head.shape) })
     }
 
     /// The same question, to be answered as a stream whatever it says itself.
-    #[must_use]
-    pub fn streamed(mut self) -> Self {
-        self.chat.shape = Shape::Stream;
-        self
+    pub fn streamed(mut self) -> Result<Self> {
+        if self.chat.shape == Shape::Whole {
+            self.chat.shape = Shape::Stream;
+            // Its own bytes say otherwise, so they can no longer speak for it.
+            self.chat.change(|_| ())?;
+        }
+        Ok(self)
     }
 }
 
@@ -110,7 +114,7 @@ fn committed(
 ) -> Response<Body> {
     let mut headers = HeaderMap::new();
     stream_headers(&mut headers, language);
-    visit.sign(&mut headers, &router_core::Provenance::default());
+    visit.sign(&mut headers, &Provenance::default());
     let bytes = stream::once(call).flat_map(move |answered| match answered {
         Ok(reply) => Either::Left(outgoing(language, told.clone(), reply, Shape::Stream)),
         Err(error) => Either::Right(stream::iter([Err(error)])),
@@ -127,18 +131,10 @@ fn stream_body(
     let told = bytes.map(move |next| {
         next.unwrap_or_else(|error| {
             tracing::debug!(request_id, ?error, "a stream broke");
-            broken(language, &error, &request_id)
+            language.error_event(&error, &request_id)
         })
     });
     Body::from_stream(alive(told, SILENCE, language.ping()).map(Ok::<_, Infallible>))
-}
-
-/// An error in a stream that has begun: the upstream's own event where its dialect is the client's.
-fn broken(language: &'static dyn Language, error: &Error, request_id: &str) -> Bytes {
-    match error.words() {
-        Some(words) if words.dialect == language.name() && words.status == 200 => words.body.clone(),
-        _ => language.error_event(error, request_id),
-    }
 }
 
 fn signed(reply: &ChatReply, language: &'static dyn Language, visit: &Visit) -> HeaderMap {
@@ -188,7 +184,10 @@ pub fn outgoing(
             std::future::ready(bytes.transpose())
         }))
     } else {
-        Either::Right(written(language.writer(told, shape), reply))
+        let Provenance { upstream, model, .. } = reply.provenance();
+        let answered_by =
+            upstream.as_deref().zip(model.as_deref()).map(|(upstream, model)| format!("{upstream}/{model}"));
+        Either::Right(written(language.writer(Told { answered_by, ..told }, shape), reply))
     }
 }
 

@@ -28,7 +28,9 @@ struct DoorKey {
 pub enum Access {
     /// A key, where keys exist, and a host name that is ours.
     Guarded,
-    /// Anybody, by name or by address: the probes of an orchestrator.
+    /// The same, but any address will do in place of a name.
+    ByAddress,
+    /// Any address, and no key: the probes of an orchestrator.
     Probe,
 }
 
@@ -53,11 +55,11 @@ impl Door {
 
     /// Lets a request in and says who asks, or why not.
     pub fn admit(&self, parts: &mut Parts, access: Access, request_id: Arc<str>) -> Result<Caller> {
+        self.check_host(parts, access)?;
+        self.check_origin(parts)?;
         if access == Access::Probe {
             return Ok(Caller::anonymous(request_id));
         }
-        self.check_host(parts)?;
-        self.check_origin(parts)?;
         strip(&mut parts.headers);
         let client = parts.headers.get("x-client-name").and_then(|name| name.to_str().ok()).map(Arc::from);
         let key = self.check_key(&parts.headers)?;
@@ -92,7 +94,7 @@ impl Door {
     }
 
     /// A page that rebinds its own name to our address still sends its own name here.
-    fn check_host(&self, parts: &Parts) -> Result<()> {
+    fn check_host(&self, parts: &Parts, access: Access) -> Result<()> {
         let host = one(&parts.headers, &header::HOST)?;
         let authority = parts.uri.authority().map(http::uri::Authority::as_str);
         let refused = |shown: &str| {
@@ -102,7 +104,8 @@ impl Door {
         match (host, authority) {
             (None, None) => refused(""),
             (host, authority) => {
-                let strange = [host, authority].into_iter().flatten().find(|name| !self.is_ours(name));
+                let known = |name: &str| self.is_ours(name) || (access != Access::Guarded && is_address(name));
+                let strange = [host, authority].into_iter().flatten().find(|name| !known(name));
                 strange.map_or(Ok(()), refused)
             }
         }
@@ -183,6 +186,11 @@ fn bracketed(address: IpAddr) -> String {
     }
 }
 
+/// No page can rebind an address: only names are a danger.
+fn is_address(host: &str) -> bool {
+    without_port(host).trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+}
+
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -199,6 +207,16 @@ mod tests {
         let keys = secrets.iter().map(|(name, secret)| (*name, *name, secret));
         let hosts = ["router.example".to_owned(), "pinned.example:8443".to_owned()];
         Door::new(keys, IpAddr::from([10, 1, 2, 3]), &hosts, &["https://app.example".to_owned()])
+    }
+
+    #[test]
+    fn probes_come_by_any_address_but_by_no_strange_name() {
+        let door = door(&[("alice", "key-a")]);
+        for (host, admitted) in [("10.9.9.9:4100", true), ("[fe80::1]:4100", true), ("evil.example", false)] {
+            let request = http::Request::builder().uri("/health").header("host", host);
+            let (mut parts, ()) = request.body(()).expect("a request").into_parts();
+            assert_eq!(door.admit(&mut parts, Access::Probe, "req_1".into()).is_ok(), admitted, "{host}");
+        }
     }
 
     fn visit(door: &Door, headers: &[(&'static str, &'static str)]) -> Result<Caller> {

@@ -23,11 +23,11 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header, request::Parts};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use router_core::{Error, Kind, Result};
+use router_core::{Caller, Error, Kind, Result};
 use router_llm::dialect::{Language, anthropic::ANTHROPIC, openai_chat::OPENAI_CHAT};
 use tokio::time::{Instant, timeout};
 use tower_service::Service;
@@ -38,7 +38,7 @@ use self::{
     reject::reject,
     visit::Visit,
 };
-use crate::gateway::Gateway;
+use crate::{gateway::Gateway, telemetry::metrics::Metrics};
 
 /// The most that a chat may weigh.
 const CHAT_BYTES: usize = 32 << 20;
@@ -68,36 +68,37 @@ impl House {
     pub async fn enter(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let started = Instant::now();
         let (mut parts, body) = request.into_parts();
-        let route = route_label(parts.uri.path());
-        let mut response = self.admit_and_answer(&mut parts, body).await;
-        if let Some(origin) = self.door.listed_origin(&parts.headers) {
-            response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-            response.headers_mut().append(header::VARY, HeaderValue::from_static("origin"));
-        }
-        self.count(route, started, response)
-    }
-
-    async fn admit_and_answer(&self, parts: &mut Parts, body: Incoming) -> Response<Body> {
-        if let Some(headers) = self.door.preflight(parts) {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::NO_CONTENT;
-            *response.headers_mut() = headers;
-            return response;
+        if let Some(headers) = self.door.preflight(&parts) {
+            return no_content(headers);
         }
         let request_id = new_request_id();
-        let access = if parts.uri.path().starts_with("/health") { Access::Probe } else { Access::Guarded };
-        let mut response = match self.door.admit(parts, access, Arc::clone(&request_id)) {
-            Ok(caller) => self.answer(parts, body, Visit::new(caller, CALL_TIME)).await,
-            Err(error) => {
-                let visit = Visit::new(router_core::Caller::anonymous(Arc::clone(&request_id)), CALL_TIME);
-                reject(&error, shape_of(parts.uri.path()), &visit)
-            }
+        let access = access(&parts.uri);
+        let (caller, refusal) = match self.door.admit(&mut parts, access, Arc::clone(&request_id)) {
+            Ok(caller) => (caller, None),
+            Err(error) => (Caller::anonymous(Arc::clone(&request_id)), Some(error)),
+        };
+        let visit = Visit::new(caller, CALL_TIME);
+        let mut response = match refusal {
+            None => self.answer(&parts, body, visit.clone()).await,
+            Some(error) => reject(&error, shape_of(parts.uri.path()), &visit),
         };
         if let Ok(id) = HeaderValue::from_str(&request_id) {
             response.headers_mut().insert("request-id", id.clone());
             response.headers_mut().insert("x-request-id", id);
         }
-        response
+        if let Some(origin) = self.door.listed_origin(&parts.headers) {
+            response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            response.headers_mut().append(header::VARY, HeaderValue::from_static("origin"));
+        }
+        let tally = Tally {
+            metrics: Arc::clone(&self.gateway.metrics),
+            caller: visit.caller,
+            route: route_label(parts.uri.path()),
+            status: response.status().as_u16(),
+            upstream: response.headers().get("x-mcp-router-upstream").cloned(),
+            started,
+        };
+        tally.until_the_last_byte(response)
     }
 
     /// Answers, and keeps a defect of ours from taking the process along.
@@ -115,31 +116,57 @@ impl House {
             }
         }
     }
+}
 
-    fn count(&self, route: &'static str, started: Instant, response: Response<Body>) -> Response<Body> {
-        let metrics = Arc::clone(&self.gateway.metrics);
-        let status = response.status().as_u16();
-        let tally = Tally(Some(move || metrics.request(route, status, started.elapsed())));
+/// Counts an answer, and writes it down, when it is dropped: when its last byte has gone or it was given up.
+struct Tally {
+    metrics: Arc<Metrics>,
+    caller: Arc<Caller>,
+    route: &'static str,
+    status: u16,
+    upstream: Option<HeaderValue>,
+    started: Instant,
+}
+
+impl Tally {
+    fn until_the_last_byte(self, response: Response<Body>) -> Response<Body> {
         if response.body().size_hint().exact().is_some() {
             return response;
         }
         response.map(|body| {
             Body::new(body.map_frame(move |frame| {
-                let _until_the_last_byte = &tally;
+                let _tally = &self;
                 frame
             }))
         })
     }
 }
 
-/// Runs when it is dropped, which is when a body has gone or was given up.
-struct Tally<F: FnOnce()>(Option<F>);
-
-impl<F: FnOnce()> Drop for Tally<F> {
+impl Drop for Tally {
     fn drop(&mut self) {
-        if let Some(count) = self.0.take() {
-            count();
-        }
+        let (route, status, took) = (self.route, self.status, self.started.elapsed());
+        self.metrics.request(route, status, took);
+        let Caller { name, request_id, .. } = &*self.caller;
+        let upstream = self.upstream.as_ref().and_then(|upstream| upstream.to_str().ok());
+        let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(target: "access", request_id = &**request_id, caller = &**name, route, status, upstream, milliseconds);
+    }
+}
+
+fn no_content(headers: HeaderMap) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// The probes of an orchestrator have no key, and no name to come by. What `/health` tells of the upstreams is not for
+/// everybody.
+fn access(uri: &Uri) -> Access {
+    match (uri.path(), uri.query()) {
+        ("/health/live" | "/health/ready", _) | ("/health", Some("ready=true")) => Access::Probe,
+        (path, _) if path == "/health" || path.starts_with("/health/") => Access::ByAddress,
+        _ => Access::Guarded,
     }
 }
 
@@ -192,7 +219,7 @@ async fn messages(
     headers: HeaderMap,
     body: Body,
 ) -> Response<Body> {
-    converse(&gateway, &visit, &ANTHROPIC, (headers, body), |asked| asked).await
+    converse(&gateway, &visit, &ANTHROPIC, (headers, body), Ok).await
 }
 
 async fn messages_streamed(
@@ -210,7 +237,7 @@ async fn completions(
     headers: HeaderMap,
     body: Body,
 ) -> Response<Body> {
-    converse(&gateway, &visit, &OPENAI_CHAT, (headers, body), |asked| asked).await
+    converse(&gateway, &visit, &OPENAI_CHAT, (headers, body), Ok).await
 }
 
 /// A chat in any dialect.
@@ -219,11 +246,11 @@ async fn converse(
     visit: &Visit,
     language: &'static dyn Language,
     (headers, body): (HeaderMap, Body),
-    bend: impl FnOnce(Asked) -> Asked,
+    bend: impl FnOnce(Asked) -> Result<Asked>,
 ) -> Response<Body> {
     let read = read_body(&headers, body, CHAT_BYTES).await;
-    match read.and_then(|body| Asked::read(language, &headers, body, visit)) {
-        Ok(asked) => chat::answer(gateway, visit, bend(asked)).await,
+    match read.and_then(|body| Asked::read(language, &headers, body, visit)).and_then(bend) {
+        Ok(asked) => chat::answer(gateway, visit, asked).await,
         Err(error) => reject(&error, reject::Shape::Dialect(language), visit),
     }
 }

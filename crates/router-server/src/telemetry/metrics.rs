@@ -162,7 +162,7 @@ impl Metrics {
     pub fn introduce(&self, upstream: &Name) {
         let labels = ServerLabels { server: Label(Arc::clone(upstream)) };
         self.breaker_state.get_or_create(&labels).set(0);
-        self.breaker_opens.get_or_create(&labels);
+        let _ = self.breaker_opens.get_or_create(&labels);
     }
 
     /// Everything, in the text format of Prometheus.

@@ -49,10 +49,13 @@ pub fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<Built> {
         parts.push(Box::new(ProviderPart::new(Arc::clone(&settings.name), Arc::clone(&link))));
         providers.insert(Arc::clone(&settings.name), link.boxed());
     }
-    let aliases = config.models.iter().map(|alias| {
+    let named = config.models.iter().map(|alias| {
         let targets = alias.choices.iter().map(target).collect();
         (alias.name.to_string(), targets)
     });
+    // `echo` answers by its bare name whatever the default provider is; an alias of that name goes before it.
+    let echo = Target { provider: echo::NAME.into(), model: echo::NAME.into() };
+    let aliases = named.chain([(echo::NAME.to_owned(), vec![echo])]);
     let default_provider = Arc::clone(&config.default_provider);
     let route = Route::new(RouteSpec { aliases: aliases.collect(), default_provider, providers })
         .context("the models of the configuration")?

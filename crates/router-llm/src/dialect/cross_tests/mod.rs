@@ -17,7 +17,7 @@ use crate::sse::Splitter;
 const FRONTS: [&dyn Language; 2] = [&ANTHROPIC, &OPENAI_CHAT];
 
 fn told() -> Told {
-    Told { request_id: "req_1".into(), model: "alias".into(), created: 1_700_000_000, usage: true }
+    Told { request_id: "req_1".into(), model: "alias".into(), answered_by: None, created: 1_700_000_000, usage: true }
 }
 
 /// Reads a reply that arrives in `chunks`, as a provider does.

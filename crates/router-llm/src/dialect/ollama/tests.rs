@@ -206,7 +206,8 @@ fn a_request_is_read() {
 
 #[test]
 fn what_is_written_reads_the_same() {
-    let told = Told { request_id: "r".into(), model: "alias".into(), created: 1_709_210_096, usage: true };
+    let told =
+        Told { request_id: "r".into(), model: "alias".into(), answered_by: None, created: 1_709_210_096, usage: true };
     let written = |shape| {
         let (mut writer, mut out) = (OLLAMA.writer(told.clone(), shape), Vec::new());
         writer.write(decode(&[STREAM.as_bytes()]).unwrap(), &mut out).unwrap();

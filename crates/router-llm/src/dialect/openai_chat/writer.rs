@@ -42,6 +42,7 @@ impl ReplyWriter for WholeWriter {
                 "finish_reason": finish_reason(folded.stop),
             }],
             "usage": Tokens::from(folded.usage),
+            "system_fingerprint": self.told.answered_by,
         });
         put(out, &body)
     }
@@ -131,10 +132,11 @@ impl StreamWriter {
         }
         let own = id(&self.told);
         let (id, model) = (json!(upstreams.unwrap_or(&own)), json!(self.told.model));
+        let fingerprint = json!(self.told.answered_by);
         let usage = if self.told.usage { "\"usage\":null," } else { "" };
         let created = self.told.created;
         self.before = format!(
-            "data: {{\"id\":{id},\"object\":\"chat.completion.chunk\",\"created\":{created},\"model\":{model},{usage}"
+            "data: {{\"id\":{id},\"object\":\"chat.completion.chunk\",\"created\":{created},\"model\":{model},\"system_fingerprint\":{fingerprint},{usage}"
         )
         .into_bytes();
         self.chunk(&json!({ "role": "assistant", "content": "" }), None, out)

@@ -37,8 +37,8 @@ fn provider(kind: ProviderKind, dialect: Option<Api>, url: &str) -> Provider {
 fn arrived(language: &'static dyn Language, body: &'static str, meta: &[(&str, &str)], model: &str) -> Chat {
     let body = Bytes::from_static(body.as_bytes());
     let head = language.head(&body).unwrap();
-    let wire = Wire { dialect: language, body, model: head.model_at, meta: meta.iter().copied().collect::<Meta>() };
-    Chat::arrived(wire, model, head.shape)
+    let wire = Wire { dialect: language, body, model: head.model_at };
+    Chat::arrived(wire, meta.iter().copied().collect::<Meta>(), model, head.shape)
 }
 
 async fn ask(provider: &Provider, chat: Chat) -> Result<ChatReply> {

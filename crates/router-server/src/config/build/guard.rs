@@ -101,15 +101,18 @@ pub(super) fn server_timeouts(file: Option<Spanned<ServerTimeout>>) -> Timeouts 
 }
 
 fn times(silence: Duration, total: Duration) -> TimeoutPolicy {
-    TimeoutPolicy { first_content: Some(silence), idle: Some(silence), total: Some(total) }
+    TimeoutPolicy { first_content: Some(silence), idle: Some(silence), whole: None, total: Some(total) }
 }
 
 fn each(TimeoutFile { connect, first_byte, idle, total }: TimeoutFile, otherwise: Timeouts) -> Timeouts {
     let attempt = otherwise.attempt;
+    let first_byte = first_byte.map(|first| first.0);
     Timeouts {
         connect: connect.map_or(otherwise.connect, |connect| connect.0),
         attempt: TimeoutPolicy {
-            first_content: first_byte.map(|first| first.0).or(attempt.first_content),
+            first_content: first_byte.or(attempt.first_content),
+            // The usual patience is for streams; who sets it means every reply.
+            whole: first_byte.or(attempt.whole),
             idle: idle.map(|idle| idle.0).or(attempt.idle),
             total: total.map(|total| total.0).or(attempt.total),
         },

@@ -68,8 +68,9 @@ impl Build<'_> {
         }
         let named = named.trim_matches('_');
         if named.is_empty() || named == "v" {
+            let why = if named.is_empty() { "has no letter or digit" } else { "is reserved for /mcp/v/{view}" };
             self.findings
-                .problem(&entry.at, format!("a server cannot be called \"{}\"", entry.value))
+                .problem(&entry.at, format!("a server cannot be called \"{}\": the name {why}", entry.value))
                 .remedy("give it another name");
             return None;
         }
