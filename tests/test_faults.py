@@ -263,7 +263,8 @@ def test_a_client_that_leaves_frees_the_upstream(start, provider):
     provider.always = Act(pace=0.2, chunks=["tick "] * 200)
     body = {"model": "mock/m", "stream": True, "messages": [{"role": "user", "content": "x"}]}
     with router.http.stream("POST", "/v1/chat/completions", json=body) as stream:
-        assert "data:" in next(stream.iter_lines())
+        lines = stream.iter_lines()  # dropped too early, it would close the stream
+        assert "data:" in next(lines)
         assert established_to(router.pid, provider.port)
     wait_until("the upstream's connection is closed", lambda: not established_to(router.pid, provider.port), 2)
 
