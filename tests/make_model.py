@@ -54,9 +54,14 @@ def main(path: str) -> None:
     out.add_chat_template(CHAT_TEMPLATE)
 
     ones = np.ones(WIDTH, np.float32)
-    out.add_tensor("token_embd.weight", noise(VOCAB, WIDTH))
+    # Half a letter would be held back by the server, and sometimes the beginning of its answer with it. So the first
+    # dimension is the same for every token, and speaks against all but the printable letters of ASCII.
+    embedding, output = noise(VOCAB, WIDTH), noise(VOCAB, WIDTH)
+    embedding[:, 0], output[:, 0] = 1, -4
+    output[32:127, 0] = 0
+    out.add_tensor("token_embd.weight", embedding)
     out.add_tensor("output_norm.weight", ones)
-    out.add_tensor("output.weight", noise(VOCAB, WIDTH))
+    out.add_tensor("output.weight", output)
     for layer in range(LAYERS):
         name = f"blk.{layer}."
         out.add_tensor(name + "attn_norm.weight", ones)

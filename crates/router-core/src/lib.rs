@@ -12,6 +12,7 @@ mod query;
 mod raw;
 mod recording;
 mod reply;
+pub mod scan;
 mod secret;
 mod store;
 pub mod tool;

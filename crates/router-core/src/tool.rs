@@ -63,6 +63,15 @@ pub struct Lookup {
     pub what: What,
     /// The parameters, as the client wrote them: an object; `None` when he wrote none.
     pub params: Option<Raw>,
+    /// What travels with the question and changes nothing about its answer: who asks, where progress is to be told.
+    pub extra: Option<Raw>,
+}
+
+impl Lookup {
+    /// A question without parameters.
+    pub const fn new(what: What) -> Self {
+        Self { what, params: None, extra: None }
+    }
 }
 
 /// What can be looked up.
@@ -131,13 +140,15 @@ pub struct Answer {
     pub result: Raw,
     /// Whether a tool told its failure as a result (`isError`): an answer, not a fault.
     pub is_error: bool,
+    /// Whether it is but a step towards the answer, such as a question back: of use to this one call only.
+    pub is_interim: bool,
     provenance: Provenance,
 }
 
 impl Answer {
     /// An answer of an upstream.
     pub fn new(result: Raw) -> Self {
-        Self { result, is_error: false, provenance: Provenance::default() }
+        Self { result, is_error: false, is_interim: false, provenance: Provenance::default() }
     }
 
     /// The result's bytes.
@@ -172,7 +183,7 @@ impl Reply for Answer {
     }
 
     fn keepable(&self) -> bool {
-        !self.is_error
+        !self.is_error && !self.is_interim
     }
 
     fn provenance(&self) -> &Provenance {
@@ -209,10 +220,22 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_told_as_a_result_is_not_kept() {
+    fn neither_a_failure_told_as_a_result_nor_a_step_towards_one_is_kept() {
         let good = Answer::new(Raw::trusted("{}"));
         let bad = Answer { is_error: true, ..good.clone() };
-        assert_eq!((good.keepable(), bad.keepable()), (true, false));
+        let asks = Answer { is_interim: true, ..good.clone() };
+        assert_eq!([good, bad, asks].map(|answer| answer.keepable()), [true, false, false]);
+    }
+
+    #[test]
+    fn who_asks_does_not_change_what_is_asked() {
+        let plain = Lookup { params: Some(Raw::trusted(r#"{"uri":"x:1"}"#)), ..Lookup::new(What::Resource) };
+        let marked = Lookup { extra: Some(Raw::trusted(r#"{"progressToken":7}"#)), ..plain.clone() };
+        assert_eq!(plain.fingerprint(), marked.fingerprint());
+        assert_ne!(plain.fingerprint(), Lookup::new(What::Resource).fingerprint());
+        let call = call("a", "{}");
+        let marked = ToolCall { extra: marked.extra, ..call.clone() };
+        assert_eq!(call.fingerprint(), marked.fingerprint());
     }
 
     #[test]

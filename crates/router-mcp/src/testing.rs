@@ -86,6 +86,7 @@ impl Fake {
             view: Arc::new(Door(Arc::clone(self))),
             trusted: true,
             cached_tools: Vec::new(),
+            hidden_tools: Vec::new(),
         }
     }
 }

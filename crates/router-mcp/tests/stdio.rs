@@ -104,7 +104,7 @@ async fn every_era_and_every_manner_of_writing_answers() {
                 assert!(echo.contains(r#""io.modelcontextprotocol/protocolVersion":"2026-07-28""#), "{echo}");
             }
         }
-        let lookup = Lookup { what: What::Tools, params: None };
+        let lookup = Lookup::new(What::Tools);
         assert_eq!(bench.server.call(&cx(), lookup).await.unwrap().result.as_str(), r#"{"tools":[{"name":"echo"}]}"#);
         bench.end().await;
     }
@@ -208,6 +208,47 @@ async fn a_dropped_call_is_cancelled() {
     assert!(hanging.is_err());
     let cancelled = bench.call("cancelled", "{}").await.unwrap();
     assert_eq!(cancelled.result.as_str(), r#"{"cancelled":[4]}"#);
+    bench.end().await;
+}
+
+/// A call that is given up after a moment, as the layer in front does it.
+async fn given_up(bench: &Bench, tool: &str) {
+    assert!(tokio::time::timeout(Duration::from_millis(50), bench.call(tool, "{}")).await.is_err());
+}
+
+#[tokio::test]
+async fn a_server_that_hears_nothing_any_more_is_started_again() {
+    tokio::join!(dies_of_silence("legacy", false), dies_of_silence("modern", false), dies_of_silence("legacy", true));
+}
+
+async fn dies_of_silence(era: &str, stopped: bool) {
+    let bench = Bench::start(&[era]);
+    let world = bench.call("pid", "{}").await.unwrap().result.decode::<serde_json::Value>().unwrap();
+    if stopped {
+        let pid = i32::try_from(world["pid"].as_i64().unwrap()).unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), Signal::STOP).unwrap();
+    }
+    given_up(&bench, "freeze").await;
+    let start = Instant::now();
+    let error = bench.failure("echo").await;
+    assert_eq!((error.kind(), error.outcome()), (Kind::Unavailable, Outcome::Unknown), "{error}");
+    assert_eq!(error.message(), "the server gives no sign of life");
+    assert!((4_900..6_000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+    bench.state(ServerState::Ready).await;
+    assert!(bench.echo().await.contains("echo"));
+    assert_eq!(bench.server.status().restarts, 1);
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_merely_slow_is_left_alone() {
+    let bench = Bench::start(&[]);
+    for _ in 0..3 {
+        given_up(&bench, "hang").await;
+    }
+    sleep(Duration::from_secs(6)).await;
+    assert_eq!(bench.echo().await, ECHO);
+    assert_eq!(bench.server.status().restarts, 0);
     bench.end().await;
 }
 

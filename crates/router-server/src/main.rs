@@ -21,7 +21,7 @@ use clap::Parser;
 
 use crate::{
     cli::{Cli, Command, Flags},
-    config::{Config, Environment, Warning},
+    config::{Config, Environment},
     telemetry::log,
 };
 
@@ -48,7 +48,9 @@ fn main() -> ExitCode {
 fn with_config(flags: &Flags, run: impl FnOnce(Config) -> ExitCode) -> ExitCode {
     match config::load(flags, &Environment::of_process()) {
         Ok((config, warnings)) => {
-            warnings.iter().for_each(|warning: &Warning| tell(&format!("warning: {warning}")));
+            for warning in warnings {
+                tell(&format!("warning: {warning}"));
+            }
             run(config)
         }
         Err(problems) => {

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use crate::{
-    config::{Config, ProviderSettings},
+    config::{Address, Config, ProviderSettings},
     gateway::Gateway,
     http::{House, accept, door::Door},
     shutdown::Shutdown,
@@ -74,7 +74,7 @@ async fn find_local_providers(config: &mut Config) {
 }
 
 async fn answers(provider: &ProviderSettings) -> bool {
-    let Some(address) = provider.base_url.as_ref().and_then(|url| url.socket()) else { return false };
+    let Some(address) = provider.base_url.as_ref().and_then(Address::socket) else { return false };
     matches!(timeout(PROBE, TcpStream::connect(address)).await, Ok(Ok(_)))
 }
 

@@ -8,7 +8,7 @@ use router_mcp::server::{Front, serve_stdio};
 use crate::http::new_request_id;
 
 /// How long any call may take, whatever its server is allowed.
-const CALL_TIME: Duration = Duration::from_secs(3600);
+const CALL_TIME: Duration = Duration::from_hours(1);
 
 /// Serves until the client closes its end.
 pub async fn serve(front: &Arc<Front>) {

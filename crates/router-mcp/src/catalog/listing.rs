@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use router_core::{Raw, tool::What};
 use tokio::time::Instant;
 
-use super::JOINT;
+use super::{JOINT, Offer};
 use crate::{fields, rpc};
 
 /// How many items of one list are kept.
@@ -171,7 +171,7 @@ impl Listing {
     }
 
     /// Adds a page and tells where the next one begins.
-    pub(super) fn add(&mut self, server: &str, page: &Raw) -> Option<Raw> {
+    pub(super) fn add(&mut self, offer: &Offer, page: &Raw) -> Option<Raw> {
         if self.items.is_empty() {
             self.frame = page.clone();
         }
@@ -180,16 +180,20 @@ impl Listing {
         self.public &= fields::text(page, "cacheScope").as_deref() == Some("public");
         let items = fields::get(page, self.list.field()).map(|items| fields::elements(&items)).unwrap_or_default();
         for own in items {
-            self.push(server, own);
+            self.push(offer, own);
         }
         fields::get(page, "nextCursor").filter(|cursor| cursor.bytes().len() > 2 && self.items.len() < MAX_ITEMS)
     }
 
-    fn push(&mut self, server: &str, own: Raw) {
+    fn push(&mut self, offer: &Offer, own: Raw) {
+        let server = &*offer.name;
         let Some(item) = Item::read(self.list, server, own) else {
             tracing::debug!(server, list = self.list.field(), "an item without a name is left out");
             return;
         };
+        if self.list == List::Tools && offer.hides(&item.key) {
+            return;
+        }
         if self.items.len() >= MAX_ITEMS || self.index.contains_key(&item.key) {
             tracing::debug!(server, item = %item.key, "an item too many, or named twice, is left out");
             return;

@@ -45,6 +45,14 @@ pub struct Offer {
     /// Whose results may be kept: a tool's own name (the operator's word), or a pattern with `*` for those that call
     /// themselves read-only.
     pub cached_tools: Vec<String>,
+    /// Which of its tools nobody is to see or to call: own names, or patterns with `*`.
+    pub hidden_tools: Vec<String>,
+}
+
+impl Offer {
+    fn hides(&self, tool: &str) -> bool {
+        self.hidden_tools.iter().any(|pattern| uri::matches_glob(pattern, tool))
+    }
 }
 
 /// By which names tools and prompts are offered.
@@ -212,6 +220,9 @@ impl Upstream<ToolCall> for Catalog {
     async fn call(&self, cx: &Cx, mut call: ToolCall) -> Result<Answer> {
         let name = Arc::clone(&call.name);
         let (server, own) = self.locate(&name).ok_or_else(|| self.unknown(List::Tools, &name))?;
+        if server.offer.hides(own) {
+            return Err(self.unknown(List::Tools, &name));
+        }
         match server.find(List::Tools, own).await {
             Known::Item(tool) => mark(&mut call, &server.offer, &tool),
             Known::Absent => return Err(self.unknown(List::Tools, &name)),

@@ -149,11 +149,11 @@ impl Shelf {
         let mut cursor = None;
         for _ in 0..MAX_PAGES {
             let params = cursor.as_ref().map(|cursor| fields::with_field(&fields::empty(), "cursor", cursor));
-            let page = match self.lookup(&cx, Lookup { what: list.what(), params }).await {
+            let page = match self.lookup(&cx, Lookup { params, ..Lookup::new(list.what()) }).await {
                 Err(error) if has_no_such_method(&error) => break,
                 outcome => outcome?,
             };
-            let next = listing.add(&self.offer.name, &page.result);
+            let next = listing.add(&self.offer, &page.result);
             if page.provenance().source != Source::Live {
                 listing.is_old();
             }

@@ -19,7 +19,7 @@ fn catalog(fakes: &[&Arc<Fake>]) -> Catalog {
 
 async fn look(catalog: &Catalog, what: What, params: &str) -> Result<String> {
     let params = (!params.is_empty()).then(|| raw(params));
-    catalog.call(&cx(), Lookup { what, params }).await.map(|answer| answer.result.as_str().to_owned())
+    catalog.call(&cx(), Lookup { params, ..Lookup::new(what) }).await.map(|answer| answer.result.as_str().to_owned())
 }
 
 async fn call(catalog: &Catalog, name: &str) -> Result<Answer> {
@@ -91,6 +91,32 @@ async fn an_unknown_tool_is_answered_with_the_nearest() {
         assert_eq!((error.kind(), error.to_string()), (Kind::NotFound, expected.to_owned()));
     }
     assert!(clock.calls.lock().is_empty());
+}
+
+#[tokio::test]
+async fn a_hidden_tool_is_not_there() {
+    let fake = Fake::new("s").says(&[(
+        "tools/list",
+        r#"{"tools":[{"name":"read"},{"name":"rm"},{"name":"rm_all"},{"name":"drop_table"}]}"#,
+    )]);
+    let hidden_tools = ["rm", "drop_*"].map(str::to_owned).to_vec();
+    let union = Catalog::new(vec![Offer { hidden_tools, ..fake.offer() }], &TaskTracker::new());
+    // Also before its list is known.
+    let error = call(&union, "s__rm").await.unwrap_err();
+    assert_eq!((error.kind(), error.message()), (Kind::NotFound, "unknown tool: s__rm"));
+    let list = look(&union, What::Tools, "").await.unwrap();
+    assert!(list.starts_with(r#"{"tools":[{"name":"s__read"},{"name":"s__rm_all"}],"#), "{list}");
+    let alone = union.single("s").unwrap();
+    for (catalog, name, expected) in [
+        (&union, "s__rm", false),
+        (&union, "s__drop_table", false),
+        (&alone, "rm", false),
+        (&union, "s__rm_all", true),
+        (&alone, "read", true),
+    ] {
+        assert_eq!(call(catalog, name).await.is_ok(), expected, "{name}");
+    }
+    assert!(fake.calls.lock().iter().all(|call| matches!(&*call.name, "read" | "rm_all")));
 }
 
 #[tokio::test]

@@ -18,29 +18,30 @@ pub(crate) fn read(outcome: Result<Raw, RpcError>, from: Era) -> Result<Answer> 
     if result.bytes().first() != Some(&b'{') {
         return Err(Error::new(Kind::Protocol, "the server answered with a result that is no object"));
     }
-    if from == Era::Legacy {
-        complete(&result)?;
+    let step = step(&result);
+    if let (Some(step), Era::Legacy) = (&step, from) {
+        return Err(unknown_step(step));
     }
     let mut answer = Answer::new(result);
+    answer.is_interim = step.is_some();
     answer.is_error = has(&answer.result, "isError") && fields::is_true(&answer.result, "isError");
     Ok(answer)
 }
 
+/// What a result is when it is not the whole answer yet.
+fn step(result: &Raw) -> Option<String> {
+    let kind = has(result, "resultType").then(|| fields::get(result, "resultType")).flatten()?;
+    let kind = fields::said(&kind).unwrap_or_else(|| kind.as_str().to_owned());
+    (kind != "complete").then_some(kind)
+}
+
 /// A caller of the legacy era knows complete results only; what else there is, a modern one is given as it came.
-fn complete(result: &Raw) -> Result<()> {
-    if !has(result, "resultType") {
-        return Ok(());
+fn unknown_step(step: &str) -> Error {
+    if step == "input_required" {
+        return Error::new(Kind::Refused, "the tool asks for input that this client cannot give")
+            .hint("use a client that speaks MCP 2026-07-28");
     }
-    match fields::text(result, "resultType").as_deref() {
-        None | Some("complete") => Ok(()),
-        Some("input_required") => {
-            Err(Error::new(Kind::Refused, "the tool asks for input that this client cannot give")
-                .hint("use a client that speaks MCP 2026-07-28"))
-        }
-        Some(other) => {
-            Err(Error::new(Kind::Refused, format!("the server answered a {other:?}, which this client does not know")))
-        }
-    }
+    Error::new(Kind::Refused, format!("the server answered a {step:?}, which this client does not know"))
 }
 
 /// A quick no, for the many results that do not hold the word at all.
@@ -111,7 +112,17 @@ mod tests {
         let asks = raw(r#"{"resultType":"input_required","requestState":"s"}"#);
         assert_eq!(read(Ok(asks.clone()), Era::Legacy).unwrap_err().kind(), Kind::Refused);
         assert_eq!(read(Ok(asks.clone()), Era::Modern).unwrap().result, asks);
-        assert!(read(Ok(raw(r#"{"resultType":"complete"}"#)), Era::Legacy).is_ok());
+        for (result, interim) in [
+            (r#"{"resultType":"complete"}"#, false),
+            (r#"{"content":[{"resultType":"task"}]}"#, false),
+            (r#"{"content":[{"text":"resultType"}]}"#, false),
+            (r#"{"resultType":"input_required"}"#, true),
+            (r#"{"resultType":"task","taskId":"t"}"#, true),
+            (r#"{"resultType":7}"#, true),
+        ] {
+            assert_eq!(read(Ok(raw(result)), Era::Modern).unwrap().is_interim, interim, "{result}");
+            assert_eq!(read(Ok(raw(result)), Era::Legacy).is_err(), interim, "{result}");
+        }
         assert_eq!(read(Ok(raw("[]")), Era::Modern).unwrap_err().kind(), Kind::Protocol);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use router_core::{Error, Kind, Raw, Result, tool::ToolCall};
+use router_core::{Error, Kind, Raw, Result, tool::{Lookup, ToolCall}};
 use serde_json::json;
 
 use crate::{fields, rpc};
@@ -182,6 +182,12 @@ pub(crate) fn call_params(call: &ToolCall, era: Era) -> Raw {
     fields::with_fields(call.extra.as_ref().unwrap_or(&empty), &set)
 }
 
+/// The parameters of a lookup, with what travels along in its place.
+pub(crate) fn lookup_params(lookup: &Lookup) -> Raw {
+    let params = lookup.params.clone().unwrap_or_else(fields::empty);
+    lookup.extra.iter().fold(params, |params, extra| fields::with_field(&params, META, extra))
+}
+
 /// `_meta` of a modern request. A modern caller speaks for himself; for a legacy one we say that he can do nothing,
 /// because what a server would ask back in the modern way he could not answer.
 fn modern_meta(meta: Option<&Raw>) -> Raw {
@@ -210,6 +216,8 @@ pub(crate) fn token_of(params: &Raw) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use router_core::tool::What;
+
     use super::*;
 
     fn raw(json: &str) -> Raw {
@@ -250,6 +258,20 @@ mod tests {
         full.extra = Some(raw(r#"{"task":{}}"#));
         let expected = r#"{"task":{},"name":"t","arguments":{"b":1,"a":12345678901234567890123}}"#;
         assert_eq!(call_params(&full, Era::Legacy), raw(expected));
+    }
+
+    #[test]
+    fn what_travels_along_with_a_lookup_stands_in_its_place_again() {
+        let bare = Lookup::new(What::Resource);
+        let marked = Lookup { extra: Some(raw(r#"{"progressToken":1}"#)), ..bare.clone() };
+        let full = Lookup { params: Some(raw(r#"{"uri":"x:1"}"#)), ..marked.clone() };
+        for (lookup, expected) in [
+            (bare, "{}"),
+            (marked, r#"{"_meta":{"progressToken":1}}"#),
+            (full, r#"{"uri":"x:1","_meta":{"progressToken":1}}"#),
+        ] {
+            assert_eq!(lookup_params(&lookup), raw(expected));
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use ::http::{HeaderName, Uri};
 use router_core::{
-    Name, Raw, Secret,
+    Name, Secret,
     tool::{Lookup, ToolCall},
 };
 use tokio_util::task::TaskTracker;
@@ -89,10 +89,7 @@ impl Question<'_> {
     fn request(self, era: Era, id: u64) -> Request {
         match self {
             Self::Tool(call) => Request::fit("tools/call", eras::call_params(call, era), era, id),
-            Self::Lookup(lookup) => {
-                let params = lookup.params.clone().unwrap_or_else(|| Raw::trusted("{}"));
-                Request::fit(lookup.what.method(), params, era, id)
-            }
+            Self::Lookup(lookup) => Request::fit(lookup.what.method(), eras::lookup_params(lookup), era, id),
         }
     }
 }

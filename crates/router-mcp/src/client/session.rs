@@ -10,19 +10,20 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use parking_lot::Mutex;
 use router_core::{Cx, Error, Kind, Name, Outcome, Raw, Result, tool::Answer};
 use serde_json::json;
 use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout_at},
+    sync::{Notify, oneshot},
+    time::{Instant, sleep_until, timeout_at},
 };
 use tokio_util::task::TaskTracker;
 
 use super::{
     Question, answer,
     changes::Changes,
-    eras::{self, Era, Greeting},
+    eras::{self, DISCOVER, Era, Greeting, discover_params},
     lines::Edges,
     listener::{self, Listener},
     outbox::Outbox,
@@ -32,6 +33,8 @@ use crate::rpc::{self, Message, RpcError};
 /// How much later than the caller's deadline we give up ourselves: the layer in front knows whose fault the delay is,
 /// and must be the first to speak.
 pub(super) const AFTER_DEADLINE: Duration = Duration::from_millis(500);
+/// How long a server may be silent when it is asked for a sign of life.
+const SILENT_MAX: Duration = Duration::from_secs(5);
 
 /// What a peer answered: a result, or an error.
 pub(super) type Reply = Result<Raw, RpcError>;
@@ -42,6 +45,10 @@ pub(crate) struct Session {
     outbox: Outbox,
     waiting: Mutex<Waiting>,
     next: AtomicU64,
+    /// How many messages the server has sent.
+    heard: AtomicU64,
+    /// A call was given up: is the server still alive?
+    doubt: Notify,
     greeting: OnceLock<Greeting>,
     changes: Changes,
     tally: Arc<Tally>,
@@ -81,6 +88,8 @@ impl Session {
             outbox,
             waiting: Mutex::default(),
             next: AtomicU64::new(1),
+            heard: AtomicU64::new(0),
+            doubt: Notify::new(),
             greeting: OnceLock::new(),
             changes: changes.clone(),
             tally: Arc::clone(tally),
@@ -113,6 +122,32 @@ impl Session {
     /// Asks for ourselves.
     pub(super) async fn request(&self, method: &str, params: &Raw, until: Instant) -> Result<Reply> {
         self.ask(self.next_id(), (method, params), None, until).await
+    }
+
+    /// Waits until the server turns out to be dead to us. It is asked for a sign of life only after a call was given up;
+    /// one that is slow answers that, or says something else meanwhile.
+    pub(super) async fn death(&self) {
+        loop {
+            self.doubt.notified().await;
+            // Several who gave up meanwhile have the same question.
+            let _ = self.doubt.notified().now_or_never();
+            if !self.shows_life().await {
+                return;
+            }
+        }
+    }
+
+    async fn shows_life(&self) -> bool {
+        let (before, until) = (self.heard.load(Ordering::Relaxed), Instant::now() + SILENT_MAX);
+        let answered = match self.era() {
+            Era::Legacy => self.request("ping", &Raw::trusted("{}"), until).await,
+            Era::Modern => self.request(DISCOVER, &discover_params(), until).await,
+        };
+        if answered.is_ok() {
+            return true;
+        }
+        sleep_until(until).await;
+        self.heard.load(Ordering::Relaxed) != before
     }
 
     /// Tells the server something.
@@ -208,6 +243,7 @@ impl Session {
     }
 
     fn route(self: &Arc<Self>, message: Message) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
         match message {
             Message::Response { id, outcome } => {
                 let waiter = id.and_then(|id| id.as_u64()).and_then(|id| self.waiting.lock().callers.remove(&id));
@@ -296,6 +332,7 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         let waiter = self.session.waiting.lock().callers.remove(&self.id);
         let Some(Waiter { listener: Some(_), .. }) = waiter else { return };
+        self.session.doubt.notify_one();
         if self.session.outbox.retract(self.id) {
             return;
         }

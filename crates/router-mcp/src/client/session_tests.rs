@@ -1,7 +1,7 @@
 //! Conversations with a server that is a few lines of test.
 
 use router_core::{Caller, Note, Peer, Pulse, tool::ToolCall};
-use tokio::net::unix::pipe;
+use tokio::{net::unix::pipe, time::timeout};
 
 use super::*;
 use crate::{
@@ -169,6 +169,59 @@ async fn a_dropped_call_is_cancelled_and_forgotten() {
     assert!(talk.session.waiting.lock().callers.is_empty());
     talk.says(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#));
     assert_eq!(talk.session.tally.strays.load(Ordering::Relaxed), 1);
+}
+
+const TICK: Duration = Duration::from_millis(50);
+
+/// Lets time go by slowly enough for pipes: left to itself, a paused clock jumps before they are looked at.
+async fn tick() {
+    loop {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::advance(TICK).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_given_up_call_is_the_one_reason_to_doubt() {
+    for (says, dies) in [
+        (r#"{"jsonrpc":"2.0","id":ID,"result":{}}"#, false),
+        (r#"{"jsonrpc":"2.0","id":ID,"error":{"code":-32601,"message":"no ping here"}}"#, false),
+        (r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1}}"#, false),
+        ("a line of its log", true),
+        ("", true),
+    ] {
+        let mut talk = Talk::start();
+        let session = Arc::clone(&talk.session);
+        let mut death = std::pin::pin!(session.death());
+        let long = 3 * SILENT_MAX;
+        assert!(timeout(long, &mut death).await.is_err(), "nobody doubts");
+        for _ in 0..3 {
+            let given_up = timeout(Duration::from_millis(1), session.call(&cx(), Question::Tool(&call("slow")))).await;
+            assert!(given_up.is_err());
+        }
+        let probes = std::cell::Cell::new(0);
+        let serve = async {
+            loop {
+                let heard = talk.hears().await;
+                if fields::text(&heard, "method").as_deref() == Some("ping") {
+                    probes.set(probes.get() + 1);
+                    let line = says.replace("ID", &fields::number(&heard, "id").unwrap().to_string());
+                    assert!(line.is_empty() || talk.says(&line) != Heard::Nothing);
+                }
+            }
+        };
+        let start = Instant::now();
+        let died = tokio::select! {
+            died = timeout(long, &mut death) => died.is_ok(),
+            () = serve => false,
+            () = tick() => false,
+        };
+        assert_eq!((died, probes.get()), (dies, 1), "{says}: one probe is enough for all three");
+        let silence = start.elapsed();
+        assert!(!dies || (SILENT_MAX..SILENT_MAX + TICK * 2).contains(&silence), "{silence:?}");
+    }
 }
 
 #[tokio::test]

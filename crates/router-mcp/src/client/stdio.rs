@@ -131,7 +131,7 @@ impl Process {
         self.guard.id()
     }
 
-    /// Waits for the end of the process or of its output, tells everybody who waits for an answer, and says why.
+    /// Waits for the end of the process, of its output or of its signs of life, tells everybody who waits for an answer, and says why.
     pub(super) async fn over(&mut self) -> Error {
         if self.silence.is_none() {
             self.silence = self.fall_silent().await;
@@ -157,6 +157,7 @@ impl Process {
     async fn fall_silent(&mut self) -> Option<String> {
         let reason = tokio::select! {
             reason = &mut self.listening => reason,
+            () = self.session.death() => return Some("the server gives no sign of life".to_owned()),
             // What the process said before it ended may still be on its way.
             _ = self.guard.wait() => timeout(TOGETHER, &mut self.listening).await.ok()?,
         };

@@ -24,6 +24,15 @@ mod tree;
 
 use std::path::{Path, PathBuf};
 
+pub use self::{
+    address::Address,
+    environment::{Environment, example},
+    problem::{Problems, Warning},
+    settings::{
+        Choice, Config, DialectName, Launch, LogFormat, LogSettings, ModelName, ProtocolEra, ProviderKind,
+        ProviderSettings, ServerSettings, StandbySource,
+    },
+};
 use self::{
     build::{Build, Given},
     environment::{Variables, XDG_CONFIG_HOME},
@@ -31,14 +40,6 @@ use self::{
     problem::{At, Findings},
     read::{Read, Reader},
     source::Source,
-};
-pub use self::{
-    environment::{Environment, example},
-    problem::{Problems, Warning},
-    settings::{
-        Choice, Config, DialectName, Launch, LogFormat, LogSettings, ModelName, ProtocolEra, ProviderKind,
-        ProviderSettings, ServerSettings, StandbySource,
-    },
 };
 use crate::cli::Flags;
 

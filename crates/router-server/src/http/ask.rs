@@ -180,10 +180,7 @@ impl Reader {
 }
 
 fn filled(value: Value) -> Option<String> {
-    match value {
-        Value::String(text) if !text.trim().is_empty() => Some(text),
-        _ => None,
-    }
+    if let Value::String(text) = value { Some(text).filter(|text| !text.trim().is_empty()) } else { None }
 }
 
 fn problem(pointer: &str, message: impl Into<String>) -> Problem {

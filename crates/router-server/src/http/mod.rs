@@ -47,9 +47,9 @@ const MCP_BYTES: usize = 4 << 20;
 /// The most that a question to `/ask` may weigh.
 const ASK_BYTES: usize = 4 << 20;
 /// How long a client may take to send a body.
-const BODY_TIME: Duration = Duration::from_secs(60);
+const BODY_TIME: Duration = Duration::from_mins(1);
 /// How long any call may take, whatever its upstream is allowed.
-const CALL_TIME: Duration = Duration::from_secs(3600);
+const CALL_TIME: Duration = Duration::from_hours(1);
 
 /// All that a request meets: the door, the routes, and the gateway behind them.
 pub struct House {

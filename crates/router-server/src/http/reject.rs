@@ -1,5 +1,7 @@
 //! The one place where an error becomes a response.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use router_core::{Error, Kind, Provenance};
@@ -32,7 +34,7 @@ pub fn reject(error: &Error, shape: Shape, visit: &Visit) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(wait) = error.wait() {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs_f64().ceil().max(1.0) as u64));
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
     }
     if !error.is_transient() && matches!(error.kind(), Kind::Credential | Kind::Unauthorized | Kind::Forbidden) {
         headers.insert(HeaderName::from_static("x-should-retry"), HeaderValue::from_static("false"));
@@ -61,12 +63,20 @@ pub fn forward<'a>(headers: &mut HeaderMap, meta: impl Iterator<Item = (&'a str,
 }
 
 fn report(error: &Error, visit: &Visit) {
-    let (request_id, caller, kind) = (visit.id(), &*visit.caller.name, error.kind().as_str());
-    match error.kind() {
-        Kind::Internal => tracing::error!(request_id, caller, kind, ?error, "request failed"),
-        Kind::Credential => tracing::warn!(request_id, caller, kind, ?error, "an upstream refuses our credential"),
-        _ => tracing::debug!(request_id, caller, kind, ?error, "request refused"),
+    let (request_id, caller, kind) = (visit.id(), &*visit.caller.name, error.kind());
+    let word = kind.as_str();
+    if kind == Kind::Internal {
+        tracing::error!(request_id, caller, kind = word, ?error, "request failed");
+    } else if kind == Kind::Credential {
+        tracing::warn!(request_id, caller, kind = word, ?error, "an upstream refuses our credential");
+    } else {
+        tracing::debug!(request_id, caller, kind = word, ?error, "request refused");
     }
+}
+
+/// Retry-After has no fractions, and zero would be no wait.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
 fn plain_body(error: &Error, visit: &Visit) -> String {

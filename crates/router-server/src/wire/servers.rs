@@ -87,6 +87,7 @@ fn offer(
         view: Arc::clone(server) as _,
         trusted: settings.trusted,
         cached_tools: settings.cache.as_ref().map(|cache| cache.tools.clone()).unwrap_or_default(),
+        hidden_tools: settings.disabled_tools.clone(),
     };
     (guard, offer)
 }

@@ -33,8 +33,12 @@ fn address(text: &str) -> Address {
 }
 
 fn times(first: u64, idle: u64, total: u64) -> Timeouts {
-    let attempt =
-        TimeoutPolicy { first_content: Some(seconds(first)), idle: Some(seconds(idle)), whole: None, total: Some(seconds(total)) };
+    let attempt = TimeoutPolicy {
+        first_content: Some(seconds(first)),
+        idle: Some(seconds(idle)),
+        whole: None,
+        total: Some(seconds(total)),
+    };
     Timeouts { connect: seconds(3), attempt }
 }
 
