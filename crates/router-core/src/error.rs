@@ -310,13 +310,13 @@ mod tests {
         let io = std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "connection refused");
         let error = Error::new(Kind::Unavailable, "no connection to 127.0.0.1:11434")
             .because(io)
-            .at(&"ollama".into())
+            .at(&"local".into())
             .at(&"outer".into())
-            .hint("start it with `ollama serve`");
-        assert_eq!(error.to_string(), "ollama: no connection to 127.0.0.1:11434 (start it with `ollama serve`)");
+            .hint("start it with `serve`");
+        assert_eq!(error.to_string(), "local: no connection to 127.0.0.1:11434 (start it with `serve`)");
         assert_eq!(
             format!("{error:?}"),
-            "ollama: no connection to 127.0.0.1:11434 (start it with `ollama serve`) [unavailable, unknown]: connection refused"
+            "local: no connection to 127.0.0.1:11434 (start it with `serve`) [unavailable, unknown]: connection refused"
         );
     }
 

@@ -7,5 +7,4 @@ pub mod enhance;
 pub mod models;
 pub mod provider;
 pub mod route;
-pub mod scan;
 pub mod sse;

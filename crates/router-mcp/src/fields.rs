@@ -2,13 +2,11 @@
 
 use std::{borrow::Cow, ops::Range};
 
-use router_core::Raw;
-use smallvec::SmallVec;
-
-use crate::{
-    rpc::unquoted,
-    scan::{Flaw, Scanner},
+use router_core::{
+    Raw,
+    scan::{self, Flaw, Scanner},
 };
+use smallvec::SmallVec;
 
 /// One member of an object: its key with the quotes, and its value.
 #[derive(Clone)]
@@ -21,11 +19,11 @@ type Members = SmallVec<[Member; 8]>;
 
 /// The members of an object, in their order; none when it is no object.
 fn members(object: &Raw) -> Members {
-    scan_members(object.as_str()).unwrap_or_default()
+    scan_members(object.bytes()).unwrap_or_default()
 }
 
-fn scan_members(text: &str) -> Result<Members, Flaw> {
-    let mut scanner = Scanner::new(text);
+fn scan_members(object: &[u8]) -> Result<Members, Flaw> {
+    let mut scanner = Scanner::trusted(object);
     let mut place = scanner.object()?;
     let mut members = Members::new();
     while let Some(key) = scanner.key(&mut place)? {
@@ -35,7 +33,7 @@ fn scan_members(text: &str) -> Result<Members, Flaw> {
 }
 
 fn name<'a>(object: &'a Raw, member: &Member) -> Cow<'a, str> {
-    unquoted(object.bytes().get(member.key.clone()).unwrap_or_default())
+    object.bytes().get(member.key.clone()).and_then(scan::text).unwrap_or_default()
 }
 
 fn slice(raw: &Raw, range: &Range<usize>) -> Raw {
@@ -44,11 +42,11 @@ fn slice(raw: &Raw, range: &Range<usize>) -> Raw {
 
 /// The value of `key`.
 pub fn get(object: &Raw, key: &str) -> Option<Raw> {
-    let mut scanner = Scanner::new(object.as_str());
+    let mut scanner = Scanner::trusted(object.bytes());
     let mut place = scanner.object().ok()?;
     while let Some(found) = scanner.key(&mut place).ok()? {
         let value = scanner.value().ok()?;
-        if unquoted(object.bytes().get(found)?) == key {
+        if scan::text(object.bytes().get(found)?)? == key {
             return Some(slice(object, &value));
         }
     }
@@ -67,7 +65,7 @@ pub fn text(object: &Raw, key: &str) -> Option<String> {
 
 /// What a string says; `None` when the value is none.
 pub fn said(value: &Raw) -> Option<String> {
-    (value.bytes().first() == Some(&b'"')).then(|| unquoted(value.bytes()).into_owned())
+    scan::text(value.bytes()).map(Cow::into_owned)
 }
 
 /// The whole number under `key`.
@@ -91,7 +89,7 @@ pub fn elements(array: &Raw) -> Vec<Raw> {
 }
 
 fn scan_elements(array: &Raw) -> Result<Vec<Raw>, Flaw> {
-    let mut scanner = Scanner::new(array.as_str());
+    let mut scanner = Scanner::trusted(array.bytes());
     let mut place = scanner.array()?;
     let mut elements = Vec::new();
     while scanner.element(&mut place)? {

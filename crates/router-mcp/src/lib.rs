@@ -5,7 +5,6 @@ pub mod client;
 pub mod fields;
 pub mod guard;
 pub mod rpc;
-mod scan;
 pub mod server;
 mod supervisor;
 #[cfg(test)]

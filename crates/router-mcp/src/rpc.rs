@@ -9,12 +9,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use router_core::Raw;
+use router_core::{
+    Raw,
+    scan::{self, Fault, Flaw, Scanner},
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
-
-use crate::scan::{Flaw, Scanner};
 
 /// The numbers of errors that the protocol gives a meaning to.
 pub mod code {
@@ -147,31 +148,27 @@ impl RpcError {
     }
 }
 
-impl From<Flaw> for RpcError {
-    fn from(flaw: Flaw) -> Self {
-        let code = match flaw {
-            Flaw::Grammar(_) => code::PARSE,
-            Flaw::Depth => code::INVALID_REQUEST,
-        };
-        Self::new(code, flaw.to_string())
-    }
-}
-
 fn invalid(message: &str) -> RpcError {
     RpcError::new(code::INVALID_REQUEST, message)
 }
 
+/// What is wrong with a frame, and where.
+fn refused(frame: &[u8], flaw: Flaw) -> RpcError {
+    let Flaw { fault, .. } = flaw;
+    if fault == Fault::Depth {
+        return invalid(&fault.to_string());
+    }
+    let place = flaw.place(frame);
+    if fault == Fault::Twice {
+        return invalid(&format!("ambiguous at {place}: {fault}"));
+    }
+    RpcError::new(code::PARSE, format!("not JSON at {place}: {fault}"))
+}
+
 /// Reads one message. `params` and `result` are slices of `frame`.
 pub fn read(frame: &Bytes) -> Result<Message, RpcError> {
-    let mut scanner = Scanner::new(text(frame)?);
-    if scanner.peek() != Some(b'{') {
-        scanner.value()?;
-        scanner.end()?;
-        return Err(invalid("a message is a JSON object"));
-    }
-    let envelope = Envelope::scan(&mut scanner, frame)?;
-    scanner.end()?;
-    envelope.message(frame)
+    let envelope = Envelope::scan(frame).map_err(|flaw| refused(frame, flaw))?;
+    envelope.ok_or_else(|| invalid("a message is a JSON object"))?.message(frame)
 }
 
 /// Whether a frame is a batch, which only the revision 2025-03-26 has.
@@ -181,24 +178,27 @@ pub fn is_batch(frame: &[u8]) -> bool {
 
 /// Reads a batch; each of its messages is right or wrong for itself.
 pub fn read_batch(frame: &Bytes) -> Result<Vec<Result<Message, RpcError>>, RpcError> {
-    let mut scanner = Scanner::new(text(frame)?);
+    let parts = batched(frame).map_err(|flaw| refused(frame, flaw))?;
+    match parts.len() {
+        0 => Err(invalid("a batch holds at least one message")),
+        1..=BATCH_MAX => Ok(parts.into_iter().map(|part| read(&frame.slice(part))).collect()),
+        _ => Err(invalid("a batch holds at most 100 messages")),
+    }
+}
+
+/// Where the messages of a batch stand; one too many ends the search.
+fn batched(frame: &[u8]) -> Result<Vec<Range<usize>>, Flaw> {
+    let mut scanner = Scanner::checked(frame)?.strict();
     let mut place = scanner.array()?;
     let mut parts = Vec::new();
     while scanner.element(&mut place)? {
         parts.push(scanner.value()?);
         if parts.len() > BATCH_MAX {
-            return Err(invalid("a batch holds at most 100 messages"));
+            return Ok(parts);
         }
     }
     scanner.end()?;
-    if parts.is_empty() {
-        return Err(invalid("a batch holds at least one message"));
-    }
-    Ok(parts.into_iter().map(|part| read(&frame.slice(part))).collect())
-}
-
-fn text(frame: &[u8]) -> Result<&str, RpcError> {
-    std::str::from_utf8(frame).map_err(|flaw| Flaw::Grammar(flaw.valid_up_to()).into())
+    Ok(parts)
 }
 
 /// Where the members of an envelope stand in their frame.
@@ -213,25 +213,37 @@ struct Envelope {
 }
 
 impl Envelope {
-    fn scan(scanner: &mut Scanner<'_>, frame: &[u8]) -> Result<Self, RpcError> {
+    /// `None` when the frame holds something else than an object.
+    fn scan(frame: &[u8]) -> Result<Option<Self>, Flaw> {
+        let mut scanner = Scanner::checked(frame)?.strict();
         let mut envelope = Self::default();
-        let mut place = scanner.object()?;
-        let mut seen = Keys::new();
-        while let Some(key) = scanner.key(&mut place)? {
-            let key = seen.add(frame, key);
-            let slot = match key {
-                "jsonrpc" => &mut envelope.version,
-                "id" => &mut envelope.id,
-                "method" => &mut envelope.method,
-                "params" => &mut envelope.params,
-                "result" => &mut envelope.result,
-                "error" => &mut envelope.error,
-                _ => &mut None,
-            };
-            *slot = Some(if key == "params" { distinct(scanner, frame)? } else { scanner.value()? });
+        let is_object = scanner.peek() == Some(b'{');
+        if is_object {
+            scanner.distinct(|scanner, key| envelope.take(scanner, key))?;
+        } else {
+            scanner.value()?;
         }
-        seen.check()?;
-        Ok(envelope)
+        scanner.end()?;
+        Ok(is_object.then_some(envelope))
+    }
+
+    /// Takes the value behind `key`. No key of `params` may come twice either: what is routed and checked is named there.
+    fn take(&mut self, scanner: &mut Scanner<'_>, key: &str) -> Result<(), Flaw> {
+        let slot = match key {
+            "jsonrpc" => &mut self.version,
+            "id" => &mut self.id,
+            "method" => &mut self.method,
+            "params" => &mut self.params,
+            "result" => &mut self.result,
+            "error" => &mut self.error,
+            _ => &mut None,
+        };
+        *slot = Some(if key == "params" && scanner.peek() == Some(b'{') {
+            scanner.distinct(|scanner, _| scanner.value().map(drop))?
+        } else {
+            scanner.value()?
+        });
+        Ok(())
     }
 
     fn message(self, frame: &Bytes) -> Result<Message, RpcError> {
@@ -245,11 +257,8 @@ impl Envelope {
             None => None,
         };
         if let Some(method) = self.method {
-            let method = frame.get(method).unwrap_or_default();
-            if method.first() != Some(&b'"') {
-                return Err(invalid("`method` has to be a string"));
-            }
-            let method = Arc::from(&*unquoted(method));
+            let method = frame.get(method).and_then(scan::text);
+            let method = Arc::from(&*method.ok_or_else(|| invalid("`method` has to be a string"))?);
             let params = params(self.params.map(part))?;
             return Ok(match id {
                 Some(id) => Message::Request { id, method, params },
@@ -274,54 +283,6 @@ fn params(params: Option<Raw>) -> Result<Option<Raw>, RpcError> {
         Some(raw) if raw.bytes().first() != Some(&b'{') => Err(invalid("`params` has to be an object")),
         params => Ok(params),
     }
-}
-
-/// Steps over a value; if it is an object, no key of it may come twice.
-fn distinct(scanner: &mut Scanner<'_>, frame: &[u8]) -> Result<Range<usize>, RpcError> {
-    if scanner.peek() != Some(b'{') {
-        return Ok(scanner.value()?);
-    }
-    let start = scanner.at();
-    let mut place = scanner.object()?;
-    let mut seen = Keys::new();
-    while let Some(key) = scanner.key(&mut place)? {
-        seen.add(frame, key);
-        scanner.value()?;
-    }
-    seen.check()?;
-    Ok(start..scanner.at())
-}
-
-/// The keys of one object. Of a key that comes twice some parsers take the first and some the last, so that what was
-/// checked here would not be what is obeyed there: such an object is refused.
-struct Keys<'a>(SmallVec<[Cow<'a, str>; 8]>);
-
-impl<'a> Keys<'a> {
-    fn new() -> Self {
-        Self(SmallVec::new())
-    }
-
-    fn add(&mut self, frame: &'a [u8], key: Range<usize>) -> &str {
-        self.0.push(unquoted(frame.get(key).unwrap_or_default()));
-        self.0.last().map_or("", |key| key)
-    }
-
-    fn check(mut self) -> Result<(), RpcError> {
-        self.0.sort_unstable();
-        match self.0.windows(2).find(|pair| pair.first() == pair.last()) {
-            Some([key, ..]) => Err(invalid(&format!("the key {key:?} comes twice"))),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// What a JSON string says; the bytes have been scanned.
-pub(crate) fn unquoted(string: &[u8]) -> Cow<'_, str> {
-    if memchr::memchr(b'\\', string).is_some() {
-        return Cow::Owned(serde_json::from_slice(string).unwrap_or_default());
-    }
-    let inner = string.get(1..string.len().saturating_sub(1)).unwrap_or_default();
-    std::str::from_utf8(inner).map_or(Cow::Borrowed(""), Cow::Borrowed)
 }
 
 /// `text` as a JSON string.

@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::client::{Channel, Era, Greeting, Launch, Link, Protocol, Reach, ServerSpec, Surroundings};
+use crate::client::{Channel, Era, Greeting, Launch, Link, Protocol, Reach, ServerSpec, Surroundings, follow};
 
 /// How long a server may take to answer its first question: a cold `npx` or `uvx` downloads what it starts.
 const START_MAX: Duration = Duration::from_mins(2);
@@ -149,14 +149,14 @@ impl Supervisor {
             }
         };
         let end = match self.meet(&mut link).await {
-            Ok(()) => self.serve(&mut link).await,
+            Ok(greeting) => self.serve(&mut link, &greeting).await,
             Err(end) => end,
         };
         link.stop().await;
         end
     }
 
-    async fn meet(&mut self, link: &mut Link) -> Result<(), End> {
+    async fn meet(&mut self, link: &mut Link) -> Result<Greeting, End> {
         let (channel, protocol) = (link.channel(), self.protocol());
         let met = tokio::select! {
             order = self.orders.next() => return Err(End::Ordered(order)),
@@ -175,19 +175,20 @@ impl Supervisor {
         };
         self.known = Some(greeting.era);
         tracing::info!(server = %self.spec.name, era = greeting.era.as_str(), version = %greeting.version, "ready");
-        self.state.send_replace(State::Ready(Met { channel, greeting, pid: link.pid() }));
+        self.state.send_replace(State::Ready(Met { channel, greeting: greeting.clone(), pid: link.pid() }));
         self.around.changes.tell();
-        Ok(())
+        Ok(greeting)
     }
 
-    async fn serve(&mut self, link: &mut Link) -> End {
-        let since = Instant::now();
+    async fn serve(&mut self, link: &mut Link, greeting: &Greeting) -> End {
+        let (since, channel) = (Instant::now(), link.channel());
         tokio::select! {
             error = link.over() => {
                 self.down(&error, since.elapsed());
                 End::Broke
             }
             order = self.orders.next() => End::Ordered(order),
+            never = follow(&channel, greeting, &self.around.changes) => match never {},
         }
     }
 

@@ -12,7 +12,7 @@ use std::{
 
 use parking_lot::Mutex;
 use router_core::{
-    Caller, Cx, Kind, Note, Outcome, Peer, Raw, Result, Secret, Upstream,
+    Caller, Cx, Kind, Note, Outcome, Peer, Raw, Repeat, Result, Secret, Upstream,
     tool::{Answer, ToolCall},
 };
 use router_mcp::client::{Endpoint, Era, Launch, McpServer, Protocol, Reach, ServerSpec, ServerState};
@@ -277,6 +277,112 @@ async fn a_lost_session_is_replaced_once_for_everybody() {
     }
     assert_eq!(sessions.load(Ordering::Relaxed), 2);
     bench.end().await;
+}
+
+/// A 404 says that nothing was begun. A 400 about sessions may be the tool's own, so that what acts is not put again.
+#[tokio::test]
+async fn only_what_may_be_put_twice_is_put_again_on_a_hint() {
+    for (status, repeat, calls) in [
+        ("404 Not Found", Repeat::Unsafe, 2),
+        ("400 Bad Request", Repeat::Unsafe, 1),
+        ("400 Bad Request", Repeat::Safe, 2),
+    ] {
+        let greeted = AtomicU32::new(0);
+        let bench = Bench::start(Protocol::Legacy, move |seen| match seen.method() {
+            "initialize" => legacy(seen, &(greeted.fetch_add(1, Ordering::Relaxed) + 1).to_string()),
+            "tools/call" if seen.header("mcp-session-id") == Some("1") => http(status, "", "no valid session"),
+            _ => legacy(seen, "s"),
+        })
+        .await;
+        let answer = bench.server.call(&cx(), ToolCall { repeat, ..ToolCall::new("pay", None) }).await;
+        assert_eq!(bench.asked().iter().filter(|method| *method == "tools/call").count(), calls, "{status} {repeat:?}");
+        match answer {
+            Ok(answer) => assert_eq!((calls, answer.result.as_str()), (2, r#"{"by":"2"}"#)),
+            Err(error) => {
+                assert_eq!((calls, error.kind(), error.outcome()), (1, Kind::Refused, Outcome::Unknown), "{error}");
+                assert_eq!(bench.call("pay").await.unwrap().result.as_str(), r#"{"by":"2"}"#, "the next is well");
+            }
+        }
+        bench.end().await;
+    }
+}
+
+/// The beginning of a stream of events, which then stays open.
+fn stream(events: &[Value]) -> String {
+    let events: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+    format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n{events}")
+}
+
+#[tokio::test]
+async fn news_is_listened_to_in_the_manner_of_the_era() {
+    for era in [Era::Legacy, Era::Modern] {
+        let tells = json!({ "prompts": { "listChanged": true } });
+        let bench = Bench::start(Protocol::Auto, move |seen| {
+            let changed = json!({ "jsonrpc": "2.0", "method": "notifications/prompts/list_changed" });
+            let ping = json!({ "jsonrpc": "2.0", "id": "p", "method": "ping" });
+            match (seen.method(), era) {
+                ("server/discover", Era::Modern) => {
+                    result(seen, &json!({ "supportedVersions": ["2026-07-28"], "capabilities": tells }))
+                }
+                ("initialize", _) => {
+                    let greeting = json!({ "protocolVersion": "2025-06-18", "capabilities": tells });
+                    result(seen, &greeting).replacen("\r\n", "\r\nmcp-session-id: s\r\n", 1)
+                }
+                ("subscriptions/listen", _) => stream(&[changed]),
+                ("", _) if seen.head.starts_with("GET") => stream(&[ping, changed]),
+                ("", _) => http("202 Accepted", "", ""),
+                _ => legacy(seen, "s"),
+            }
+        })
+        .await;
+        let mut changed = bench.server.changed();
+        let told = timeout(Duration::from_secs(3), changed.wait_for(|revision| revision.prompts == 2)).await;
+        let told = *told.expect("it is heard").unwrap();
+        assert_eq!((told.tools, told.resources), (1, 1), "{era:?}");
+        if era == Era::Modern {
+            let listen = bench.until_asked("subscriptions/listen").await;
+            assert_eq!(listen.body["params"]["notifications"], json!({ "promptsListChanged": true }));
+            assert_eq!(listen.header("mcp-method"), Some("subscriptions/listen"));
+        } else {
+            let start = Instant::now();
+            let pong = json!({ "jsonrpc": "2.0", "id": "p", "result": {} });
+            while !bench.seen.lock().iter().any(|seen| seen.body == pong) {
+                assert!(start.elapsed() < Duration::from_secs(2), "the server's ping was never answered");
+                sleep(Duration::from_millis(5)).await;
+            }
+            let seen = bench.seen.lock();
+            let get = seen.iter().find(|seen| seen.head.starts_with("GET")).unwrap();
+            assert_eq!(get.header("mcp-session-id"), Some("s"));
+        }
+        bench.end().await;
+    }
+}
+
+/// A server may have no such stream, or end it: neither does harm.
+#[tokio::test]
+async fn news_that_is_refused_is_not_asked_for_again() {
+    for (answer, asked) in [
+        (http("405 Method Not Allowed", "", ""), 1..2),
+        (http("400 Bad Request", "", ""), 1..2),
+        (http("503 Busy", "", ""), 2..4),
+        (http("200 OK", "content-type: text/event-stream\r\n", ": over\n\n"), 2..4),
+    ] {
+        let bench = Bench::start(Protocol::Legacy, move |seen| match seen.method() {
+            "initialize" => {
+                let tells = json!({ "tools": { "listChanged": true } });
+                result(seen, &json!({ "protocolVersion": "2025-06-18", "capabilities": tells }))
+            }
+            "" if seen.head.starts_with("GET") => answer.clone(),
+            _ => legacy(seen, "s"),
+        })
+        .await;
+        bench.state(ServerState::Ready).await;
+        sleep(Duration::from_millis(1200)).await;
+        assert_eq!(bench.call("t").await.unwrap().result.as_str(), r#"{"by":null}"#);
+        let times = bench.asked().iter().filter(|method| *method == "GET").count();
+        assert!(asked.contains(&times), "{times}");
+        bench.end().await;
+    }
 }
 
 #[derive(Default)]

@@ -276,6 +276,27 @@ async fn changes_are_told() {
 }
 
 #[tokio::test]
+async fn a_modern_server_is_asked_for_news_again_and_again() {
+    let bench = Bench::start(&["modern", "news"]);
+    let mut changed = bench.server.changed();
+    for round in 0..2 {
+        bench.state(ServerState::Ready).await;
+        let start = Instant::now();
+        while bench.call("changed", "{}").await.is_err() {
+            assert!(start.elapsed() < Duration::from_secs(3), "never listened to, round {round}");
+            sleep(Duration::from_millis(10)).await;
+        }
+        let before = *changed.borrow_and_update();
+        bench.call("changed", "{}").await.unwrap();
+        assert_eq!(changed.borrow_and_update().tools, before.tools + 1);
+        bench.call("hush", "{}").await.unwrap();
+        changed.changed().await.unwrap();
+        assert_eq!(changed.borrow().prompts, before.prompts + 1, "while nobody listened, anything may have changed");
+    }
+    bench.end().await;
+}
+
+#[tokio::test]
 async fn a_child_sees_what_was_declared_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().canonicalize().unwrap();

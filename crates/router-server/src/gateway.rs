@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use router_core::{BoxUpstream, Name, chat::Chat};
+use router_core::{BoxUpstream, Name, chat::Chat, layer::guard::Standing};
 use router_llm::models::ModelCard;
 use router_mcp::server::Front;
 use tokio::time::Instant;
@@ -55,6 +55,9 @@ pub struct Mcp {
 pub trait Part: Send + Sync {
     /// How well it is, from what is already known.
     fn component(&self) -> Component;
+
+    /// What its guards know, one for each thing that is guarded by itself.
+    fn standings(&self) -> Vec<Standing>;
 }
 
 impl Gateway {
@@ -72,6 +75,16 @@ impl Gateway {
     /// How well every part is.
     pub fn components(&self) -> Vec<Component> {
         self.parts.iter().map(|part| part.component()).collect()
+    }
+
+    /// Every metric, those that are only read now among them.
+    pub fn metrics_text(&self) -> String {
+        for standing in self.parts.iter().flat_map(|part| part.standings()) {
+            if let Some(tokens) = standing.tokens {
+                self.metrics.tokens_available(&standing.name, tokens);
+            }
+        }
+        self.metrics.text()
     }
 
     /// Since when it runs.

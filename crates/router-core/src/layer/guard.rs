@@ -104,6 +104,7 @@ impl Guard {
             in_flight: self.in_flight.load(Ordering::Relaxed),
             latency: (latency > 0).then(|| Duration::from_micros(latency)),
             waiting: self.limits.waiting(),
+            tokens: self.limits.tokens(),
         }
     }
 
@@ -169,6 +170,8 @@ pub struct Standing {
     pub in_flight: usize,
     /// Calls that wait for their turn.
     pub waiting: usize,
+    /// Calls that its rate would let through at once, where it has one.
+    pub tokens: Option<u64>,
 }
 
 /// What went wrong, and how long ago.

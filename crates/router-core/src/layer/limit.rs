@@ -90,6 +90,11 @@ impl Limits {
         self.waiting.load(Ordering::Relaxed)
     }
 
+    /// How many calls the rate would let through at once; `None` where there is no rate.
+    pub(super) fn tokens(&self) -> Option<u64> {
+        self.bucket.as_ref().map(Bucket::tokens)
+    }
+
     fn are_off(&self) -> bool {
         self.places.is_none() && self.bucket.is_none()
     }
@@ -155,6 +160,12 @@ impl Bucket {
         let token_nanos = nanos(token).max(1);
         let burst_nanos = token_nanos.saturating_mul(u64::from(burst.saturating_sub(1)));
         Self { born: Instant::now(), full_at: AtomicU64::new(0), token_nanos, burst_nanos }
+    }
+
+    fn tokens(&self) -> u64 {
+        let now = nanos(self.born.elapsed());
+        let missing = self.full_at.load(Ordering::Relaxed).saturating_sub(now);
+        self.burst_nanos.saturating_add(self.token_nanos).saturating_sub(missing) / self.token_nanos
     }
 
     /// Takes a token, and tells how long to wait before using it; or how long to wait before asking again, where that is

@@ -29,6 +29,7 @@ const ONCE: RetryPolicy = RetryPolicy {
 const TIMES: TimeoutPolicy = TimeoutPolicy {
     first_content: Some(Duration::from_secs(5)),
     idle: Some(Duration::from_secs(5)),
+    whole: None,
     total: Some(Duration::from_mins(1)),
 };
 

@@ -130,6 +130,7 @@ mod tests {
     const POLICY: TimeoutPolicy = TimeoutPolicy {
         first_content: Some(Duration::from_secs(5)),
         idle: Some(Duration::from_secs(2)),
+        whole: Some(Duration::from_secs(12)),
         total: Some(Duration::from_secs(20)),
     };
 
@@ -171,10 +172,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_whole_answer_has_only_the_total_time() {
+    async fn a_whole_answer_has_a_time_of_its_own() {
         let (guard, _) = guard();
-        let layer = Timeout::new(slow(19, u64::MAX), POLICY, guard);
-        assert!(layer.call(&cx(60), Ask::default().whole()).await.is_ok());
+        for (seconds, expected) in [(11, None), (13, Some(Kind::Timeout))] {
+            let layer = Timeout::new(slow(seconds, u64::MAX), POLICY, Arc::clone(&guard));
+            let answer = layer.call(&cx(60), Ask::default().whole()).await;
+            assert_eq!(answer.err().map(|error| error.kind()), expected, "after {seconds} s");
+        }
     }
 
     #[tokio::test(start_paused = true)]

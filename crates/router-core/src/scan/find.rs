@@ -23,8 +23,7 @@ pub fn members(json: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut scanner = Scanner::trusted(json);
     let mut place = scanner.object();
     std::iter::from_fn(move || {
-        let key = scanner.key(place.as_mut().ok()?).ok()??;
-        let value = scanner.value().ok()?;
+        let (key, value) = scanner.member(place.as_mut().ok()?).ok()??;
         Some((json.get(key.start + 1..key.end - 1)?, json.get(value)?))
     })
 }
@@ -33,10 +32,7 @@ pub fn members(json: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 pub fn items(json: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut scanner = Scanner::trusted(json);
     let mut place = scanner.array();
-    std::iter::from_fn(move || {
-        let there = scanner.element(place.as_mut().ok()?).ok()?;
-        there.then(|| json.get(scanner.value().ok()?)).flatten()
-    })
+    std::iter::from_fn(move || json.get(scanner.item(place.as_mut().ok()?).ok()??))
 }
 
 /// The text of a JSON string, borrowed unless it holds escapes; `None` when it is no string.

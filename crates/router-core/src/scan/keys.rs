@@ -19,7 +19,7 @@ impl<'a> Keys<'a> {
         self.0.last().map_or("", |(key, _)| key)
     }
 
-    pub(super) fn check(mut self) -> Result<(), Flaw> {
+    pub(super) fn check(&mut self) -> Result<(), Flaw> {
         self.0.sort_unstable();
         let mut neighbours = self.0.iter().zip(self.0.iter().skip(1));
         match neighbours.find(|(one, two)| one.0 == two.0) {

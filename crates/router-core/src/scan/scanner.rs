@@ -136,6 +136,31 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// The next member: its key with the quotes, and its value.
+    #[inline]
+    pub(super) fn member(&mut self, place: &mut Place) -> Step<Option<(Range<usize>, Range<usize>)>> {
+        if !self.follows(place, b'}')? {
+            return Ok(None);
+        }
+        let key = self.keyed(Fault::Key)?;
+        self.peek();
+        let start = self.at;
+        self.pass()?;
+        Ok(Some((key, start..self.at)))
+    }
+
+    /// The next element.
+    #[inline]
+    pub(super) fn item(&mut self, place: &mut Place) -> Step<Option<Range<usize>>> {
+        if !self.follows(place, b']')? {
+            return Ok(None);
+        }
+        self.peek();
+        let start = self.at;
+        self.pass()?;
+        Ok(Some(start..self.at))
+    }
+
     /// What closes the levels that are open, the innermost first.
     pub(super) fn brackets(&self) -> impl Iterator<Item = char> {
         (0..self.depth).map(|level| if self.objects >> level & 1 == 1 { '}' } else { ']' })

@@ -4,6 +4,7 @@
 
 pub mod anthropic;
 mod blocks;
+mod envelope;
 mod fields;
 mod foreign;
 pub mod ollama;

@@ -9,14 +9,12 @@ use hyper::body::Incoming;
 use router_core::{
     Error, Kind, Outcome, Result,
     chat::{ChatReply, Frame, Meta, Shape},
+    scan,
 };
 use tokio::time::timeout;
 
 use super::events;
-use crate::{
-    dialect::{Framing, Language},
-    scan,
-};
+use crate::dialect::{Framing, Language};
 
 /// The longest whole message.
 const MAX_MESSAGE_MIB: usize = 64;

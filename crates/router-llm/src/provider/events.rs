@@ -10,12 +10,13 @@ use hyper::body::Incoming;
 use router_core::{
     Error, Kind, Result,
     chat::{ChatReply, Frame, Meta, Shape, Usage},
+    scan,
 };
 use tokio::time::timeout;
 
 use crate::{
     dialect::{Framing, Language, Mark},
-    scan, sse,
+    sse,
     sse::Splitter,
 };
 

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use router_core::{Error, Kind, Raw, Result, tool::{Lookup, ToolCall}};
+use router_core::{
+    Error, Kind, Raw, Result,
+    tool::{Lookup, ToolCall},
+};
 use serde_json::json;
 
 use crate::{fields, rpc};
@@ -132,6 +135,11 @@ pub(crate) fn initialize_params() -> Raw {
 /// What `server/discover` says.
 pub(crate) fn discover_params() -> Raw {
     fields::with_field(&Raw::trusted("{}"), META, &modern_meta(None))
+}
+
+/// What `subscriptions/listen` says.
+pub(crate) fn listen_params(filter: &Raw) -> Raw {
+    fields::with_field(&discover_params(), "notifications", filter)
 }
 
 /// A question on its way to a server, in the words of its connection.

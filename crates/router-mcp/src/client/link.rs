@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use router_core::{Cx, Error, Result, tool::Answer};
+use router_core::{Cx, Error, Raw, Result, tool::Answer};
 use tokio::time::Instant;
 
 use super::{
@@ -10,6 +10,7 @@ use super::{
     eras::{Greeting, Protocol},
     greet,
     http::Remote,
+    news::Ended,
     session::Session,
     stdio::Process,
 };
@@ -82,6 +83,14 @@ impl Channel {
         match self {
             Self::Pipe(session) => greet::greet(session, protocol, until).await,
             Self::Http(remote) => remote.greet(protocol, until).await,
+        }
+    }
+
+    /// Listens for news until there is no more.
+    pub(super) async fn news(&self, params: &Raw) -> Ended {
+        match self {
+            Self::Pipe(session) => session.news(params).await,
+            Self::Http(remote) => remote.news(params).await,
         }
     }
 

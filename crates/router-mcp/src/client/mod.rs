@@ -8,6 +8,7 @@ mod http;
 pub(crate) mod lines;
 mod link;
 mod listener;
+mod news;
 mod outbox;
 mod server;
 mod session;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 
 use ::http::{HeaderName, Uri};
 use router_core::{
-    Name, Secret,
+    Name, Query, Repeat, Secret,
     tool::{Lookup, ToolCall},
 };
 use tokio_util::task::TaskTracker;
@@ -31,6 +32,7 @@ pub use self::{
 };
 pub(crate) use self::{
     link::{Channel, Link},
+    news::follow,
     session::Tally,
 };
 
@@ -85,6 +87,14 @@ pub(crate) enum Question<'a> {
 }
 
 impl Question<'_> {
+    /// Whether asking twice can do harm.
+    fn repeat(self) -> Repeat {
+        match self {
+            Self::Tool(call) => call.repeat(),
+            Self::Lookup(lookup) => lookup.repeat(),
+        }
+    }
+
     /// The question in the words of a connection. `id` is its request's.
     fn request(self, era: Era, id: u64) -> Request {
         match self {

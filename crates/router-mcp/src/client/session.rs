@@ -26,6 +26,7 @@ use super::{
     eras::{self, DISCOVER, Era, Greeting, discover_params},
     lines::Edges,
     listener::{self, Listener},
+    news::{ENDLESS, Ended, LISTEN},
     outbox::Outbox,
 };
 use crate::rpc::{self, Message, RpcError};
@@ -148,6 +149,18 @@ impl Session {
         }
         sleep_until(until).await;
         self.heard.load(Ordering::Relaxed) != before
+    }
+
+    /// Asks for news of the lists; a legacy server tells it unasked.
+    pub(super) async fn news(&self, params: &Raw) -> Ended {
+        if self.era() == Era::Legacy {
+            return Ended::ForGood;
+        }
+        match self.request(LISTEN, params, Instant::now() + ENDLESS).await {
+            Ok(Ok(_)) => Ended::Broke,
+            Ok(Err(error)) => Ended::by(&error),
+            Err(_) => Ended::ForGood,
+        }
     }
 
     /// Tells the server something.

@@ -139,7 +139,8 @@ impl Front {
 
     async fn look_up(&self, cx: &Cx, method: &str, question: &Question) -> Result<Raw, RpcError> {
         let what = looked_up(method).ok_or_else(|| failure::no_such_method(method))?;
-        let ([extra], params) = question.params.as_ref().map(|params| fields::split(params, [META])).unwrap_or_default();
+        let ([extra], params) =
+            question.params.as_ref().map(|params| fields::split(params, [META])).unwrap_or_default();
         let lookup = Lookup { what, params, extra };
         match self.0.setup.lookups.call(cx, lookup).await {
             Ok(answer) => Ok(shape::told(&answer)),

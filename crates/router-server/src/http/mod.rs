@@ -256,7 +256,7 @@ async fn converse(
 }
 
 async fn metrics(State(gateway): Gate) -> Response<Body> {
-    let mut response = Response::new(Body::from(gateway.metrics.text()));
+    let mut response = Response::new(Body::from(gateway.metrics_text()));
     let text = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, text);
     response

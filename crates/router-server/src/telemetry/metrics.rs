@@ -28,6 +28,7 @@ pub struct Metrics {
     timeouts: Family<ServerLabels, Counter>,
     retries: Family<ServerLabels, Counter>,
     rejections: Family<ServerLabels, Counter>,
+    tokens_available: Family<ServerLabels, Gauge>,
     fallbacks: Family<FallbackLabels, Counter>,
     health_duration: Histogram,
 }
@@ -109,6 +110,7 @@ impl Metrics {
             timeouts: Family::default(),
             retries: Family::default(),
             rejections: Family::default(),
+            tokens_available: Family::default(),
             fallbacks: Family::default(),
             health_duration: seconds(),
         };
@@ -138,6 +140,11 @@ impl Metrics {
         r.register("timeouts", "Attempts that were too slow", self.timeouts.clone());
         r.register("retries", "Attempts after the first", self.retries.clone());
         r.register("rate_limit_rejections", "Calls that we refused for an upstream's sake", self.rejections.clone());
+        r.register(
+            "rate_limit_tokens_available",
+            "Calls that the rate lets through at once",
+            self.tokens_available.clone(),
+        );
         r.register("fallbacks", "Answers that another source gave", self.fallbacks.clone());
         r.register("health_check_duration_seconds", "Time to answer /health", self.health_duration.clone());
     }
@@ -163,6 +170,12 @@ impl Metrics {
         let labels = ServerLabels { server: Label(Arc::clone(upstream)) };
         self.breaker_state.get_or_create(&labels).set(0);
         let _ = self.breaker_opens.get_or_create(&labels);
+    }
+
+    /// How many calls the rate of `upstream` would let through at once.
+    pub fn tokens_available(&self, upstream: &Name, tokens: u64) {
+        let labels = ServerLabels { server: Label(Arc::clone(upstream)) };
+        self.tokens_available.get_or_create(&labels).set(i64::try_from(tokens).unwrap_or(i64::MAX));
     }
 
     /// Everything, in the text format of Prometheus.

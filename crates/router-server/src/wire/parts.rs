@@ -37,7 +37,7 @@ impl ProviderPart {
 
 impl Part for ProviderPart {
     fn component(&self) -> Component {
-        let models: Vec<Standing> = self.link.guards().iter().map(|guard| guard.standing()).collect();
+        let models = self.standings();
         let open = models.iter().filter(|standing| standing.state == State::Open).count();
         let status = match open {
             0 if models.iter().all(|standing| standing.state == State::Closed) => Health::Healthy,
@@ -52,6 +52,10 @@ impl Part for ProviderPart {
             latency_ms: models.iter().filter_map(|standing| standing.latency).map(millis).reduce(f64::max),
             metadata: json!({ "kind": "provider", "breakers": models.iter().map(breaker).collect::<Vec<_>>() }),
         }
+    }
+
+    fn standings(&self) -> Vec<Standing> {
+        self.link.guards().iter().map(|guard| guard.standing()).collect()
     }
 }
 
@@ -99,6 +103,10 @@ impl Part for ServerPart {
                 "breaker": breaker(&standing),
             }),
         }
+    }
+
+    fn standings(&self) -> Vec<Standing> {
+        vec![self.guard.standing()]
     }
 }
 

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use router_core::{
     Raw,
     chat::{Document, Image, Part},
+    scan,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{NAME, signature};
-use crate::scan;
 
 /// A block of a message.
 #[derive(Serialize)]

@@ -2,12 +2,15 @@
 
 use bytes::Bytes;
 use memchr::memmem;
-use router_core::chat::{Shape, Usage};
+use router_core::{
+    chat::{Shape, Usage},
+    scan,
+};
 
 use super::words::UsageFields;
 use crate::{
     dialect::{Framing, Mark},
-    scan, sse,
+    sse,
 };
 
 /// Looks at one event, or at the body of a whole reply.

@@ -24,10 +24,10 @@ use bytes::Bytes;
 use router_core::{
     Error, Kind, Result,
     chat::{Dialect, FrameDecoder, Meta, Prompt, Shape},
+    scan,
 };
 
-use super::{Ask, Framing, Head, Language, Mark, ReplyWriter, Told, refusal};
-use crate::scan;
+use super::{Ask, Framing, Head, Language, Mark, ReplyWriter, Told, envelope, refusal};
 
 const NAME: &str = "anthropic";
 
@@ -57,7 +57,7 @@ impl Dialect for Anthropic {
 
 impl Language for Anthropic {
     fn head(&self, body: &Bytes) -> Result<Head> {
-        let [model, stream] = scan::envelope(body, ["model", "stream"])?;
+        let [model, stream] = envelope::read(body, ["model", "stream"])?;
         let value = |at: Option<std::ops::Range<usize>>| at.and_then(|at| Some((body.get(at.clone())?, at)));
         let Some((name, model_at)) = value(model) else {
             return Err(Error::new(Kind::Invalid, "model: Field required"));

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use router_core::{
     Error, Kind, Raw, Result,
     chat::{Block, Event, Part, StopReason, Usage, fold},
+    scan,
 };
 use serde::Serialize;
 
@@ -12,10 +13,7 @@ use super::{
     signature,
     words::{UsageOut, stop_word},
 };
-use crate::{
-    dialect::{ReplyWriter, Told},
-    scan,
-};
+use crate::dialect::{ReplyWriter, Told};
 
 #[derive(Serialize)]
 struct Message<'a> {

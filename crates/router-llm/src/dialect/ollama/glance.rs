@@ -1,9 +1,12 @@
 //! A cheap look at what passes: what a line carries, and where it names its model.
 
 use bytes::Bytes;
-use router_core::chat::{Shape, Usage};
+use router_core::{
+    chat::{Shape, Usage},
+    scan,
+};
 
-use crate::{dialect::Mark, scan};
+use crate::dialect::Mark;
 
 /// What says nothing.
 const NOTHING: [&[u8]; 3] = [b"null", b"\"\"", b"[]"];

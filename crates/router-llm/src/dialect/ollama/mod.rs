@@ -13,11 +13,11 @@ use bytes::Bytes;
 use router_core::{
     Error, Kind, Result,
     chat::{Dialect, FrameDecoder, Meta, Prompt, Shape},
+    scan,
 };
 use serde_json::json;
 
-use super::{Ask, Framing, Head, Language, Mark, ReplyWriter, Told, refusal};
-use crate::scan;
+use super::{Ask, Framing, Head, Language, Mark, ReplyWriter, Told, envelope, refusal};
 
 const NAME: &str = "ollama";
 
@@ -44,7 +44,7 @@ impl Dialect for Ollama {
 
 impl Language for Ollama {
     fn head(&self, body: &Bytes) -> Result<Head> {
-        let [model_at, stream] = scan::envelope(body, ["model", "stream"])?;
+        let [model_at, stream] = envelope::read(body, ["model", "stream"])?;
         let value = |at: &Option<std::ops::Range<usize>>| at.clone().and_then(|at| body.get(at));
         let Some((model, model_at)) = value(&model_at).and_then(scan::text).zip(model_at) else {
             return Err(Error::new(Kind::Invalid, "model is required"));

@@ -3,12 +3,10 @@
 use router_core::{
     Error, Kind, Result,
     chat::{Event, StopReason},
-};
-
-use crate::{
-    dialect::blocks::{Blocks, minted},
     scan,
 };
+
+use crate::dialect::blocks::{Blocks, minted};
 
 /// The most that the arguments of one call may weigh, in bytes.
 const MAX_ARGUMENTS: usize = 16 << 20;

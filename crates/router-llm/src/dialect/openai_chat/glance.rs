@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use router_core::chat::Shape;
+use router_core::{chat::Shape, scan};
 
 use super::{reply::DONE, words};
 use crate::{
     dialect::{Framing, Mark},
-    scan, sse,
+    sse,
 };
 
 /// What a chunk may say that a reader waits for.

@@ -22,10 +22,10 @@ use bytes::Bytes;
 use router_core::{
     Error, Kind, Result,
     chat::{Dialect, FrameDecoder, Meta, Prompt, Shape},
+    scan,
 };
 
-use super::{Ask, Framing, Head, Language, Mark, ReplyWriter, Told, refusal};
-use crate::scan;
+use super::{Ask, Framing, Head, Language, Mark, ReplyWriter, Told, envelope, refusal};
 
 const NAME: &str = "openai";
 
@@ -52,7 +52,7 @@ impl Dialect for OpenAiChat {
 
 impl Language for OpenAiChat {
     fn head(&self, body: &Bytes) -> Result<Head> {
-        let [model_at, stream, options] = scan::envelope(body, ["model", "stream", "stream_options"])?;
+        let [model_at, stream, options] = envelope::read(body, ["model", "stream", "stream_options"])?;
         let value = |at: &Option<std::ops::Range<usize>>| at.clone().and_then(|at| body.get(at));
         let Some((model, model_at)) = value(&model_at).and_then(scan::text).zip(model_at) else {
             return Err(Error::new(Kind::Invalid, "model: a string is required").hint("name the model to ask"));

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use router_core::{
     Error, Kind, Result,
     chat::{Event, FrameDecoder, Meta, Shape, StopReason},
+    scan,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -19,7 +20,7 @@ use crate::{
         refusal,
         think_tags::{Piece, ThinkTags},
     },
-    scan, sse,
+    sse,
 };
 
 /// What ends a stream.

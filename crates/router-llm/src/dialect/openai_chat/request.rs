@@ -4,14 +4,12 @@ use bytes::Bytes;
 use router_core::{
     Raw,
     chat::{Document, Format, Image, Message, Part, Prompt, Role, Thinking, ThinkingMode, ToolChoice, ToolSpec},
+    scan,
 };
 use serde_json::value::RawValue;
 
 use super::NAME;
-use crate::{
-    dialect::fields::{Fields, Misfit, read},
-    scan,
-};
+use crate::dialect::fields::{Fields, Misfit, read};
 
 /// Reads a question.
 pub(super) fn decode(body: &Bytes) -> Result<Prompt, Misfit> {

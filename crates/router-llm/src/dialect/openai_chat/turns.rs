@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use router_core::{
     Error, Kind, Raw, Result,
     chat::{Document, Image, Message, Part, Role},
+    scan,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -47,12 +48,12 @@ enum Content<'a> {
 enum Piece<'a> {
     Text { r#type: &'static str, text: Cow<'a, str> },
     Image { r#type: &'static str, image_url: Map<String, Value> },
-    File { r#type: &'static str, file: FileData<'a> },
+    File { r#type: &'static str, file: AttachedFile<'a> },
     Carried(&'a Raw),
 }
 
 #[derive(Debug, Serialize)]
-struct FileData<'a> {
+struct AttachedFile<'a> {
     filename: &'a str,
     file_data: String,
 }
@@ -209,7 +210,7 @@ fn file(document: &Document) -> Result<Piece<'_>> {
         "application/pdf" => {
             let file_data = format!("data:{media_type};base64,{data}");
             let filename = title.as_deref().unwrap_or("document.pdf");
-            Ok(Piece::File { r#type: "file", file: FileData { filename, file_data } })
+            Ok(Piece::File { r#type: "file", file: AttachedFile { filename, file_data } })
         }
         _ => Err(Error::new(Kind::Invalid, format!("a document of type {media_type} cannot be given to this model"))
             .hint("send text or a PDF")),
@@ -241,7 +242,7 @@ fn assistant(message: &Message, replays_thinking: bool) -> Option<Turn<'_>> {
 
 fn call<'a>(id: &'a str, name: &'a str, input: &'a Raw) -> Call<'a> {
     // A JSON string is what a model wrote that was no JSON: it gets it back as it wrote it.
-    let arguments = crate::scan::text(input.bytes()).unwrap_or(Cow::Borrowed(input.as_str()));
+    let arguments = scan::text(input.bytes()).unwrap_or(Cow::Borrowed(input.as_str()));
     Call { id, r#type: "function", function: Function { name: names::spelled(name), arguments } }
 }
 

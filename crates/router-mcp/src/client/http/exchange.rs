@@ -23,6 +23,9 @@ const BODY_MAX: usize = 16 * 1024 * 1024;
 /// What is read of the body of a refusal.
 const REFUSAL_MAX: usize = 64 * 1024;
 
+/// An id that no request of ours ever has.
+const NO_REQUEST: u64 = u64::MAX;
+
 pub(super) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// Where messages go, and what goes along with each.
@@ -94,6 +97,16 @@ impl Post {
             return Err(unanswered(&format!("HTTP {} with the content type {kind:?}", status.as_u16())));
         };
         Ok(Posted::Answered(reply, session))
+    }
+
+    /// Opens the standing stream of a session, and hears what comes until it ends.
+    pub(super) async fn overhear(&self, headers: HeaderMap, aside: &impl Aside) -> Result<Posted> {
+        let response = self.transport.send(self.request(Method::GET, headers, Bytes::new())).await?;
+        if response.status() != StatusCode::OK {
+            return Ok(Posted::Rejected(Rejection::read(response).await));
+        }
+        let reply = self.stream(response.into_body(), NO_REQUEST, aside).await?;
+        Ok(Posted::Answered(reply, None))
     }
 
     /// Ends a session.
@@ -201,6 +214,11 @@ impl Rejection {
     pub(super) fn forgot_session(&self) -> bool {
         let says = || self.text.to_ascii_lowercase().contains("session");
         self.status == StatusCode::NOT_FOUND || (self.status == StatusCode::BAD_REQUEST && says())
+    }
+
+    /// Whether the request was surely not begun: only an unknown session has that status by the protocol's word.
+    pub(super) fn was_not_begun(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND
     }
 
     /// What the caller is told.

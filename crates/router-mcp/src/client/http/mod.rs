@@ -16,7 +16,7 @@ use std::{
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
-use router_core::{Cx, Error, Kind, Name, Outcome, Raw, Result, tool::Answer};
+use router_core::{Cx, Error, Kind, Name, Outcome, Raw, Repeat, Result, tool::Answer};
 use serde_json::json;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -28,6 +28,7 @@ use super::{
     Endpoint, Question, Surroundings, answer,
     eras::{DISCOVER, Era, Greeting, INITIALIZE, INITIALIZED, Protocol, Request, discover_params, initialize_params},
     listener::{self, Listener},
+    news::{Ended, LISTEN},
     session::{AFTER_DEADLINE, Reply},
 };
 use crate::rpc::{self, code};
@@ -67,8 +68,8 @@ impl Met {
 
 /// Why a request was not answered.
 enum Failure {
-    /// The server has forgotten our session, and with it the request.
-    SessionLost,
+    /// The server has forgotten our session, or seems to say so.
+    SessionLost(Rejection),
     Other(Error),
 }
 
@@ -177,17 +178,21 @@ impl Remote {
         timeout_at(cx.deadline() + AFTER_DEADLINE, self.call_twice(cx, question)).await.map_err(late)?
     }
 
-    /// A request that a lost session swallowed was not begun, so it may be put again, once.
+    /// A request whose session is lost is put again, once, if it was not begun, or may be put twice.
     async fn call_twice(self: &Arc<Self>, cx: &Cx, question: Question<'_>) -> Result<Answer> {
         let met = self.met()?;
-        match self.attempt(cx, question, &met).await {
+        let rejection = match self.attempt(cx, question, &met).await {
             Ok(answer) => return Ok(answer),
             Err(Failure::Other(error)) => return Err(error),
-            Err(Failure::SessionLost) => {}
+            Err(Failure::SessionLost(rejection)) => rejection,
+        };
+        let renewed = self.renew(&met).await;
+        if !rejection.was_not_begun() && question.repeat() == Repeat::Unsafe {
+            return Err(rejection.into_error());
         }
-        let met = self.renew(&met).await?;
+        let met = renewed?;
         self.attempt(cx, question, &met).await.map_err(|failure| match failure {
-            Failure::SessionLost => {
+            Failure::SessionLost(_) => {
                 Error::new(Kind::Protocol, "the server forgets its sessions at once").outcome_is(Outcome::NotSent)
             }
             Failure::Other(error) => error,
@@ -202,7 +207,7 @@ impl Remote {
             headers::mirror(&mut headers, request.method, &request.params);
         }
         let Request { method, params, token, from } = request;
-        let call = Call { remote: Arc::clone(self), met: Arc::clone(met), listener: Listener::new(cx, token) };
+        let call = Call { remote: Arc::clone(self), met: Arc::clone(met), listener: Some(Listener::new(cx, token)) };
         let body = rpc::request(id, method, Some(&params));
         let mut place = Place { call: Some(&call), id };
         let posted = self.post.send(body, headers, Some(id), &call).await;
@@ -211,9 +216,34 @@ impl Remote {
             Posted::Answered(reply, _) => Ok(answer::read(reply, from)?),
             Posted::Accepted => Err(Error::new(Kind::Protocol, "the server took a question without an answer").into()),
             Posted::Rejected(rejection) if met.session.is_some() && rejection.forgot_session() => {
-                Err(Failure::SessionLost)
+                Err(Failure::SessionLost(rejection))
             }
             Posted::Rejected(rejection) => Err(rejection.into_error().into()),
+        }
+    }
+
+    /// Listens for news of the lists: on a subscription, or on the standing stream of a legacy session.
+    pub(super) async fn news(self: &Arc<Self>, params: &Raw) -> Ended {
+        let Ok(met) = self.met() else { return Ended::ForGood };
+        let heard = match met.greeting.era {
+            Era::Modern => {
+                let mut headers = HeaderMap::new();
+                headers::mirror(&mut headers, LISTEN, params);
+                self.exchange((LISTEN, params), headers).await
+            }
+            Era::Legacy => {
+                let standing = Call { remote: Arc::clone(self), met: Arc::clone(&met), listener: None };
+                self.post.overhear(met.headers(), &standing).await
+            }
+        };
+        match heard {
+            Ok(Posted::Rejected(rejection)) => match rejection.status.as_u16() {
+                404 if met.session.is_some() => Ended::Broke,
+                429 | 500.. => Ended::Broke,
+                _ => Ended::ForGood,
+            },
+            Ok(Posted::Answered(Err(error), _)) => Ended::by(&error),
+            Ok(Posted::Answered(Ok(_), _) | Posted::Accepted) | Err(_) => Ended::Broke,
         }
     }
 
@@ -261,16 +291,17 @@ impl Rejection {
     }
 }
 
-/// A request of a caller, on its way.
+/// A request of a caller, on its way; or nobody's.
 struct Call {
     remote: Arc<Remote>,
     met: Arc<Met>,
-    listener: Listener,
+    /// None for the stream on which a server speaks unasked.
+    listener: Option<Listener>,
 }
 
 impl Aside for Call {
     fn listener(&self) -> Option<&Listener> {
-        Some(&self.listener)
+        self.listener.as_ref()
     }
 
     fn asked(&self, Asked { id, method, params }: Asked) {
@@ -281,10 +312,10 @@ impl Aside for Call {
         if &*method == "ping" {
             return self.remote.aside(&self.met, respond(&Ok(Raw::trusted("{}"))));
         }
-        if !listener::can_be_relayed(&method) {
+        let Some(listener) = self.listener.clone().filter(|_| listener::can_be_relayed(&method)) else {
             return self.remote.aside(&self.met, respond(&Err(listener::cannot(&method))));
-        }
-        let (remote, met, listener) = (Arc::clone(&self.remote), Arc::clone(&self.met), self.listener.clone());
+        };
+        let (remote, met) = (Arc::clone(&self.remote), Arc::clone(&self.met));
         self.remote.around.tasks.spawn(async move {
             let answered = listener.answer(&method, params).await;
             remote.aside(&met, respond(&answered));
