@@ -33,17 +33,17 @@ fn by_eights(bytes: &[u8]) -> usize {
             return place * 8 + special.trailing_zeros() as usize / 8;
         }
     }
-    bytes.len() - tail.len() + tail.iter().position(is_special).unwrap_or(tail.len())
+    bytes.len() - tail.len() + tail.iter().position(|byte| is_special(*byte)).unwrap_or(tail.len())
 }
 
 #[inline(never)]
 fn by_blocks(bytes: &[u8]) -> usize {
     let (blocks, _) = bytes.as_chunks::<64>();
-    let is_plain = |block: &&[u8; 64]| !block.iter().fold(false, |special, byte| special | is_special(byte));
+    let is_plain = |block: &&[u8; 64]| !block.iter().fold(false, |special, byte| special | is_special(*byte));
     let passed = blocks.iter().take_while(is_plain).count() * 64;
     passed + by_eights(bytes.get(passed..).unwrap_or_default())
 }
 
-fn is_special(byte: &u8) -> bool {
+fn is_special(byte: u8) -> bool {
     matches!(byte, b'"' | b'\\' | ..0x20)
 }

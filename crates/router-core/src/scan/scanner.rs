@@ -137,7 +137,6 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next member: its key with the quotes, and its value.
-    #[inline]
     pub(super) fn member(&mut self, place: &mut Place) -> Step<Option<(Range<usize>, Range<usize>)>> {
         if !self.follows(place, b'}')? {
             return Ok(None);
@@ -150,7 +149,6 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next element.
-    #[inline]
     pub(super) fn item(&mut self, place: &mut Place) -> Step<Option<Range<usize>>> {
         if !self.follows(place, b']')? {
             return Ok(None);

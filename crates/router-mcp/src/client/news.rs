@@ -68,7 +68,8 @@ pub(crate) async fn follow(channel: &Channel, greeting: &Greeting, changes: &Cha
 
 /// The lists whose changes a server tells, as a subscription names them; `None` when it tells none.
 fn told(capabilities: &Raw) -> Option<Raw> {
-    let tells = |capability| fields::get(capabilities, capability).is_some_and(|it| fields::is_true(&it, "listChanged"));
+    let tells =
+        |capability| fields::get(capabilities, capability).is_some_and(|it| fields::is_true(&it, "listChanged"));
     let yes = Raw::trusted("true");
     let wanted: Vec<_> =
         LISTS.iter().filter(|(_, capability)| tells(*capability)).map(|(name, _)| (*name, &yes)).collect();

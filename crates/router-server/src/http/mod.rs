@@ -23,7 +23,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -71,29 +71,24 @@ impl House {
         if let Some(headers) = self.door.preflight(&parts) {
             return no_content(headers);
         }
+        let (route, shape) = (route_label(parts.uri.path()), shape_of(parts.uri.path()));
+        let origin = self.door.listed_origin(&parts.headers);
         let request_id = new_request_id();
         let access = access(&parts.uri);
-        let (caller, refusal) = match self.door.admit(&mut parts, access, Arc::clone(&request_id)) {
-            Ok(caller) => (caller, None),
-            Err(error) => (Caller::anonymous(Arc::clone(&request_id)), Some(error)),
+        let admitted = self.door.admit(&mut parts, access, Arc::clone(&request_id));
+        let (visit, refusal) = match admitted {
+            Ok(caller) => (Visit::new(caller, CALL_TIME), None),
+            Err(error) => (Visit::new(Caller::anonymous(Arc::clone(&request_id)), CALL_TIME), Some(error)),
         };
-        let visit = Visit::new(caller, CALL_TIME);
         let mut response = match refusal {
-            None => self.answer(&parts, body, visit.clone()).await,
-            Some(error) => reject(&error, shape_of(parts.uri.path()), &visit),
+            None => self.answer(Request::from_parts(parts, Body::new(body)), shape, visit.clone()).await,
+            Some(error) => reject(&error, shape, &visit),
         };
-        if let Ok(id) = HeaderValue::from_str(&request_id) {
-            response.headers_mut().insert("request-id", id.clone());
-            response.headers_mut().insert("x-request-id", id);
-        }
-        if let Some(origin) = self.door.listed_origin(&parts.headers) {
-            response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-            response.headers_mut().append(header::VARY, HeaderValue::from_static("origin"));
-        }
+        mark(response.headers_mut(), &request_id, origin);
         let tally = Tally {
             metrics: Arc::clone(&self.gateway.metrics),
             caller: visit.caller,
-            route: route_label(parts.uri.path()),
+            route,
             status: response.status().as_u16(),
             upstream: response.headers().get("x-mcp-router-upstream").cloned(),
             started,
@@ -102,11 +97,7 @@ impl House {
     }
 
     /// Answers, and keeps a defect of ours from taking the process along.
-    async fn answer(&self, parts: &Parts, body: Incoming, visit: Visit) -> Response<Body> {
-        let mut request = Request::new(Body::new(body));
-        (*request.method_mut(), *request.uri_mut()) = (parts.method.clone(), parts.uri.clone());
-        *request.headers_mut() = parts.headers.clone();
-        let shape = shape_of(parts.uri.path());
+    async fn answer(&self, mut request: Request<Body>, shape: reject::Shape, visit: Visit) -> Response<Body> {
         request.extensions_mut().insert(visit.clone());
         match AssertUnwindSafe(self.routes.clone().call(request)).catch_unwind().await {
             Ok(Ok(response)) => response,
@@ -115,6 +106,19 @@ impl House {
                 reject(&Error::new(Kind::Internal, "a defect of the router ended this call"), shape, &visit)
             }
         }
+    }
+}
+
+/// What every answer carries: its id, and for a page of a listed origin the leave to read it.
+fn mark(headers: &mut HeaderMap, request_id: &str, origin: Option<HeaderValue>) {
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert("request-id", id.clone());
+        headers.insert("x-request-id", id);
+    }
+    if let Some(origin) = origin {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("*"));
+        headers.append(header::VARY, HeaderValue::from_static("origin"));
     }
 }
 
