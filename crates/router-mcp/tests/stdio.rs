@@ -130,7 +130,7 @@ async fn a_death_is_told_at_once_and_mended() {
         let bench = Bench::start(&[]);
         bench.echo().await;
         let start = Instant::now();
-        let (dead, other) = tokio::join!(bench.failure(tool), bench.failure("hang"));
+        let (other, dead) = tokio::join!(bench.failure("hang"), bench.failure(tool));
         assert!(start.elapsed() < Duration::from_millis(150), "{:?}", start.elapsed());
         for error in [dead, other] {
             assert_eq!((error.kind(), error.outcome(), error.message()), (Kind::Unavailable, Outcome::Unknown, reason));
@@ -225,7 +225,7 @@ async fn dies_of_silence(era: &str, stopped: bool) {
     let bench = Bench::start(&[era]);
     let world = bench.call("pid", "{}").await.unwrap().result.decode::<serde_json::Value>().unwrap();
     if stopped {
-        let pid = i32::try_from(world["pid"].as_i64().unwrap()).unwrap();
+        let pid = i32::try_from(world.get("pid").and_then(serde_json::Value::as_i64).unwrap()).unwrap();
         kill_process(Pid::from_raw(pid).unwrap(), Signal::STOP).unwrap();
     }
     given_up(&bench, "freeze").await;

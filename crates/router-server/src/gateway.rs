@@ -1,7 +1,7 @@
 //! The gateway: every stack, built and ready, behind the doors.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -37,6 +37,8 @@ pub struct Models {
     pub all: BoxUpstream<Chat>,
     /// The model of a question that names none.
     pub default: Option<Arc<str>>,
+    /// The providers.
+    pub providers: BTreeSet<Name>,
     /// The model of a question that names only a provider.
     pub defaults: BTreeMap<Name, Arc<str>>,
     /// What can be asked for by name.
@@ -79,11 +81,7 @@ impl Gateway {
 
     /// Every metric, those that are only read now among them.
     pub fn metrics_text(&self) -> String {
-        for standing in self.parts.iter().flat_map(|part| part.standings()) {
-            if let Some(tokens) = standing.tokens {
-                self.metrics.tokens_available(&standing.name, tokens);
-            }
-        }
+        self.metrics.stand(self.parts.iter().flat_map(|part| part.standings()));
         self.metrics.text()
     }
 

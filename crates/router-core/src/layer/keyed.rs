@@ -43,10 +43,11 @@ impl<Q: Query> Keyed<Q> {
         Self { key, build: Box::new(build), bound: bound.max(1), uses, links }
     }
 
-    /// The guards of the stacks that there are, by name: for health.
-    pub fn guards(&self) -> Vec<Arc<Guard>> {
-        let mut guards: Vec<_> = self.links.read().values().map(|link| Arc::clone(&link.guard)).collect();
-        guards.sort_by(|one, other| one.name().cmp(other.name()));
+    /// The guards of the stacks that there are, each with its key, in the keys' order: for health.
+    pub fn guards(&self) -> Vec<(Name, Arc<Guard>)> {
+        let links = self.links.read();
+        let mut guards: Vec<_> = links.iter().map(|(key, link)| (Arc::clone(key), Arc::clone(&link.guard))).collect();
+        guards.sort_by(|(one, _), (other, _)| one.cmp(other));
         guards
     }
 
@@ -124,7 +125,7 @@ mod tests {
         }
         assert_eq!((ask(&keyed, "bad").await, ask(&keyed, "good").await), (Err(Kind::Open), Ok(())));
         let states: Vec<_> =
-            keyed.guards().iter().map(|guard| (guard.name().to_string(), guard.standing().state)).collect();
+            keyed.guards().iter().map(|(key, guard)| (key.to_string(), guard.standing().state)).collect();
         assert_eq!(states, [("bad".to_owned(), State::Open), ("good".to_owned(), State::Closed)]);
     }
 
@@ -134,6 +135,6 @@ mod tests {
         for model in ["a", "b", "a", "c", "a"] {
             ask(&keyed, model).await.unwrap();
         }
-        assert_eq!(keyed.guards().iter().map(|guard| guard.name().to_string()).collect::<Vec<_>>(), ["a", "c"]);
+        assert_eq!(keyed.guards().iter().map(|(key, _)| key.to_string()).collect::<Vec<_>>(), ["a", "c"]);
     }
 }

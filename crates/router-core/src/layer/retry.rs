@@ -43,7 +43,7 @@ impl Default for RetryPolicy {
     }
 }
 
-/// The layer. What it hands over is the last error.
+/// The layer. What it hands over is the last error that the upstream itself had a part in.
 pub struct Retry<U> {
     inner: U,
     guard: Arc<Guard>,
@@ -59,19 +59,29 @@ impl<Q: Query, U: Upstream<Q>> Upstream<Q> for Retry<U> {
     async fn call(&self, cx: &Cx, query: Q) -> Result<Q::Reply> {
         let budget = &self.guard.budget;
         budget.call();
+        let mut before = None;
         for failed in 0..budget.policy.retries {
             let error = match self.inner.call(cx, query.clone()).await {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
             };
             if !may_repeat(&query, &error) {
-                return Err(error);
+                return Err(told(before, error));
             }
             let Some(pause) = budget.pause(cx, &error, failed) else { return Err(error) };
             cx.wait(sleep(pause)).await?;
             self.guard.report(Fact::Retried);
+            before = Some(error);
         }
-        self.inner.call(cx, query).await
+        self.inner.call(cx, query).await.map_err(|error| told(before, error))
+    }
+}
+
+/// A breaker that opened between two attempts knows when to come back, but what went wrong the attempt before it knows.
+fn told(before: Option<Error>, error: Error) -> Error {
+    match (before, error.wait()) {
+        (Some(before), Some(wait)) if error.kind() == Kind::Open => before.retry_after(wait),
+        _ => error,
     }
 }
 
@@ -172,6 +182,21 @@ mod tests {
             assert_eq!(answer.unwrap_err().kind(), error.kind(), "{what}");
             assert_eq!((asked(), counts.of(Fact::Retried)), (attempts, attempts - 1), "{what}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_breaker_that_opens_in_between_does_not_hide_what_went_wrong() {
+        let (guard, _) = guard(|_| {});
+        let wait = Duration::from_mins(1);
+        let (layer, asked) = failing(error(Kind::Unavailable), 1);
+        let opened = answering(move |cx, query| {
+            let (first, answer) = (asked() == 0, layer.call(&cx, query));
+            let open = error(Kind::Open).outcome_is(Outcome::NotSent).retry_after(wait);
+            let answer = if first { futures_util::FutureExt::now_or_never(answer) } else { None };
+            async move { answer.unwrap_or(Err(open)) }
+        });
+        let told = Retry::new(opened, guard).call(&cx(600), Ask::default()).await.unwrap_err();
+        assert_eq!((told.kind(), told.outcome(), told.wait()), (Kind::Unavailable, Outcome::Unknown, Some(wait)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -21,9 +21,9 @@ pub fn find<'a>(json: &'a [u8], pointer: &str) -> Option<&'a [u8]> {
 /// The members of an object, each key without its quotes but with its escapes; none when it is no object.
 pub fn members(json: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut scanner = Scanner::trusted(json);
-    let mut place = scanner.object();
+    let mut place = scanner.object().ok();
     std::iter::from_fn(move || {
-        let (key, value) = scanner.member(place.as_mut().ok()?).ok()??;
+        let (key, value) = scanner.member(place.as_mut()?).ok()??;
         Some((json.get(key.start + 1..key.end - 1)?, json.get(value)?))
     })
 }
@@ -31,8 +31,8 @@ pub fn members(json: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 /// The elements of an array; none when it is no array.
 pub fn items(json: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut scanner = Scanner::trusted(json);
-    let mut place = scanner.array();
-    std::iter::from_fn(move || json.get(scanner.item(place.as_mut().ok()?).ok()??))
+    let mut place = scanner.array().ok();
+    std::iter::from_fn(move || json.get(scanner.item(place.as_mut()?).ok()??))
 }
 
 /// The text of a JSON string, borrowed unless it holds escapes; `None` when it is no string.

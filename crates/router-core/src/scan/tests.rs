@@ -49,6 +49,16 @@ fn tells_where_and_why() {
 }
 
 #[test]
+fn a_key_that_comes_twice_is_found_among_few_and_many() {
+    for count in [2, 12, 13, 200] {
+        let keys: Vec<String> = (0..count).map(|key| format!("\"{key}\":0")).collect();
+        let (once, twice) = (format!("{{{}}}", keys.join(",")), format!("{{{},\"1\":0}}", keys.join(",")));
+        assert_eq!(distinct(once.as_bytes()), Ok(()), "{count}");
+        assert_eq!(distinct(twice.as_bytes()), Err(Flaw { at: twice.len() - 3, fault: Fault::Twice }), "{count}");
+    }
+}
+
+#[test]
 fn bounds_the_depth() {
     for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
         let nested = |depth: usize| open.repeat(depth) + "1" + &close.repeat(depth);

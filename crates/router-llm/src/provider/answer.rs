@@ -52,7 +52,7 @@ pub(super) async fn read(
 async fn refusal(language: &'static dyn Language, head: &Parts, meta: &Meta, body: Incoming) -> Error {
     if head.status.is_redirection() {
         let place = head.headers.get(header::LOCATION).and_then(|place| place.to_str().ok()).unwrap_or("nowhere");
-        return Error::new(Kind::Refused, format!("answered {} and pointed to {place}", head.status.as_u16()))
+        return Error::new(Kind::Protocol, format!("answered {} and pointed to {place}", head.status.as_u16()))
             .hint("set `base_url` to the address where it answers itself");
     }
     let words = timeout(REFUSAL_TIME, Limited::new(body, MAX_REFUSAL_BYTES).collect()).await;

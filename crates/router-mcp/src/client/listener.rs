@@ -24,6 +24,11 @@ impl Listener {
         Self { cx: cx.clone(), token }
     }
 
+    /// Whether he gave up by himself, which tells nothing about the server.
+    pub(super) fn has_left(&self) -> bool {
+        self.cx.cancel().is_cancelled()
+    }
+
     /// A notification that belongs to this request: a sign of life, and news for whoever asked for it.
     pub(super) fn hear(&self, method: Arc<str>, params: Option<Raw>) {
         self.cx.pulse().beat();

@@ -48,7 +48,7 @@ pub(crate) struct Session {
     next: AtomicU64,
     /// How many messages the server has sent.
     heard: AtomicU64,
-    /// A call was given up: is the server still alive?
+    /// A call took too long: is the server still alive?
     doubt: Notify,
     greeting: OnceLock<Greeting>,
     changes: Changes,
@@ -125,8 +125,8 @@ impl Session {
         self.ask(self.next_id(), (method, params), None, until).await
     }
 
-    /// Waits until the server turns out to be dead to us. It is asked for a sign of life only after a call was given up;
-    /// one that is slow answers that, or says something else meanwhile.
+    /// Waits until the server turns out to be dead to us. It is asked for a sign of life only after a call took too
+    /// long; one that is slow answers that, or says something else meanwhile.
     pub(super) async fn death(&self) {
         loop {
             self.doubt.notified().await;
@@ -344,8 +344,10 @@ struct Place<'a> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         let waiter = self.session.waiting.lock().callers.remove(&self.id);
-        let Some(Waiter { listener: Some(_), .. }) = waiter else { return };
-        self.session.doubt.notify_one();
+        let Some(Waiter { listener: Some(listener), .. }) = waiter else { return };
+        if !listener.has_left() {
+            self.session.doubt.notify_one();
+        }
         if self.session.outbox.retract(self.id) {
             return;
         }

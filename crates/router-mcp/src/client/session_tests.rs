@@ -36,6 +36,18 @@ impl Talk {
         }
     }
 
+    /// Answers each ping with `says`, and nothing else with anything.
+    async fn answers_pings(&mut self, says: &str, pings: &std::cell::Cell<u32>) {
+        loop {
+            let heard = self.hears().await;
+            if fields::text(&heard, "method").as_deref() == Some("ping") {
+                pings.set(pings.get() + 1);
+                let line = says.replace("ID", &fields::number(&heard, "id").unwrap().to_string());
+                assert!(line.is_empty() || self.says(&line) != Heard::Nothing);
+            }
+        }
+    }
+
     fn says(&self, line: &str) -> Heard {
         self.session.receive(&Bytes::copy_from_slice(line.as_bytes()))
     }
@@ -196,26 +208,20 @@ async fn a_given_up_call_is_the_one_reason_to_doubt() {
         let session = Arc::clone(&talk.session);
         let mut death = std::pin::pin!(session.death());
         let long = 3 * SILENT_MAX;
-        assert!(timeout(long, &mut death).await.is_err(), "nobody doubts");
+        let left = cx();
+        left.cancel().cancel();
+        let given_up = timeout(Duration::from_millis(1), session.call(&left, Question::Tool(&call("slow")))).await;
+        assert!(given_up.is_err());
+        assert!(timeout(long, &mut death).await.is_err(), "a caller who leaves is no reason to doubt");
         for _ in 0..3 {
             let given_up = timeout(Duration::from_millis(1), session.call(&cx(), Question::Tool(&call("slow")))).await;
             assert!(given_up.is_err());
         }
         let probes = std::cell::Cell::new(0);
-        let serve = async {
-            loop {
-                let heard = talk.hears().await;
-                if fields::text(&heard, "method").as_deref() == Some("ping") {
-                    probes.set(probes.get() + 1);
-                    let line = says.replace("ID", &fields::number(&heard, "id").unwrap().to_string());
-                    assert!(line.is_empty() || talk.says(&line) != Heard::Nothing);
-                }
-            }
-        };
         let start = Instant::now();
         let died = tokio::select! {
             died = timeout(long, &mut death) => died.is_ok(),
-            () = serve => false,
+            () = talk.answers_pings(says, &probes) => false,
             () = tick() => false,
         };
         assert_eq!((died, probes.get()), (dies, 1), "{says}: one probe is enough for all three");

@@ -16,7 +16,7 @@ mod stdio;
 mod tests;
 mod version;
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use bytes::Bytes;
 use router_core::{
@@ -98,14 +98,16 @@ impl Front {
         let cancel = cx.cancel().child_token();
         let over = question.session.as_ref().map(|session| session.over.clone()).unwrap_or_default();
         let _underway = question.session.as_ref().map(|session| session.begin(&question.id, cancel.clone()));
-        let _released = cancel.clone().drop_guard();
         let peer = Arc::new(question.requester(out));
         let cx = cx.with_peer(peer).with_cancel(cancel.clone());
+        let mut answer = pin!(self.answer(&cx, &question));
+        // A client who goes away drops all this: the answer ends last, so that what made it can see why.
+        let _released = cancel.clone().drop_guard();
         tokio::select! {
             biased;
             () = cancel.cancelled() => None,
             () = over.cancelled() => None,
-            outcome = timeout_at(cx.deadline(), self.answer(&cx, &question)) => {
+            outcome = timeout_at(cx.deadline(), answer.as_mut()) => {
                 Some(outcome.unwrap_or_else(|_| question.fails(&failure::too_late())))
             }
         }

@@ -26,8 +26,10 @@ use crate::{
 
 /// How long a session is kept that nobody uses: over a night, since many clients do not greet twice.
 const IDLE: Duration = Duration::from_hours(24);
-/// How many sessions are kept; beyond it the one that was idle longest goes.
+/// How many sessions are kept.
 const MAX_SESSIONS: usize = 10_000;
+/// How many one caller may have; beyond it the one that was idle longest goes.
+const MAX_OF_CALLER: usize = 1_000;
 /// How long a client may take to answer a server's question: a person may have to.
 const ASK_TIME: Duration = Duration::from_mins(10);
 
@@ -158,61 +160,91 @@ impl Drop for Asked<'_> {
     }
 }
 
-/// The sessions of one endpoint, by their ids.
+/// The sessions of one endpoint.
 #[derive(Default)]
-pub(super) struct Sessions(Mutex<HashMap<Box<str>, Arc<Session>>>);
+pub(super) struct Sessions(Mutex<Open>);
+
+/// Open sessions, by who opened them and their ids.
+#[derive(Default)]
+struct Open {
+    callers: HashMap<Arc<str>, HashMap<Box<str>, Arc<Session>>>,
+    count: usize,
+}
 
 impl Sessions {
     /// Opens a session that only its owner can use, under an id that nobody can guess.
     pub(super) fn open(&self, owner: &str, hello: Hello) -> Result<Arc<Session>> {
         let session = Arc::new(Session::new(unguessable()?, owner, hello));
-        let mut sessions = self.0.lock();
-        if sessions.len() >= MAX_SESSIONS {
-            make_room(&mut sessions);
-        }
-        sessions.insert(session.id.clone(), Arc::clone(&session));
+        let mut open = self.0.lock();
+        open.make_room(owner);
+        open.insert(&session);
         Ok(session)
     }
 
     /// The session of that id, when it is this caller's. Somebody else's looks as if it were not there.
     pub(super) fn find(&self, id: &str, caller: &str) -> Option<Arc<Session>> {
-        let mut sessions = self.0.lock();
-        let session = sessions.get(id)?;
-        if *session.owner != *caller {
-            tracing::warn!(caller, "asked for a session of somebody else");
-            return None;
-        }
+        let mut open = self.0.lock();
+        let session = Arc::clone(open.callers.get(caller)?.get(id)?);
         let now = Instant::now();
         let last = std::mem::replace(&mut *session.used.lock(), now);
         if now - last > IDLE {
-            let expired = sessions.remove(id);
-            expired.inspect(|session| session.over.cancel());
+            open.remove(&session);
             return None;
         }
-        Some(Arc::clone(session))
+        Some(session)
     }
 
     /// Ends a session and what is under way in it.
     pub(super) fn close(&self, session: &Session) {
-        self.0.lock().remove(&session.id);
-        session.over.cancel();
+        self.0.lock().remove(session);
     }
 }
 
-fn make_room(sessions: &mut HashMap<Box<str>, Arc<Session>>) {
-    let old = |session: &Session| session.used.lock().elapsed() > IDLE;
-    sessions.retain(|_, session| {
-        !old(session) || {
-            session.over.cancel();
-            false
-        }
-    });
-    if sessions.len() < MAX_SESSIONS {
-        return;
+impl Open {
+    fn insert(&mut self, session: &Arc<Session>) {
+        self.callers.entry(Arc::clone(&session.owner)).or_default().insert(session.id.clone(), Arc::clone(session));
+        self.count += 1;
     }
-    let oldest = sessions.values().min_by_key(|session| *session.used.lock()).map(|session| session.id.clone());
-    if let Some(session) = oldest.and_then(|id| sessions.remove(&id)) {
+
+    fn remove(&mut self, session: &Session) {
         session.over.cancel();
+        let Some(own) = self.callers.get_mut(&session.owner) else { return };
+        if own.remove(&session.id).is_some() {
+            self.count -= 1;
+        }
+        if own.is_empty() {
+            self.callers.remove(&session.owner);
+        }
+    }
+
+    /// Whoever has his share gives up one of his own; when there are too many in all, whoever has most does, so that
+    /// nobody can push out the others.
+    fn make_room(&mut self, owner: &str) {
+        if self.callers.get(owner).is_some_and(|own| own.len() >= MAX_OF_CALLER) {
+            self.evict(owner);
+        } else if self.count >= MAX_SESSIONS {
+            self.expire();
+            let most = self.callers.iter().max_by_key(|(_, own)| own.len()).map(|(owner, _)| Arc::clone(owner));
+            if let Some(most) = most.filter(|_| self.count >= MAX_SESSIONS) {
+                self.evict(&most);
+            }
+        }
+    }
+
+    /// Ends the session of a caller that was idle longest.
+    fn evict(&mut self, owner: &str) {
+        let own = self.callers.get(owner).into_iter().flat_map(HashMap::values);
+        if let Some(oldest) = own.min_by_key(|session| *session.used.lock()).map(Arc::clone) {
+            self.remove(&oldest);
+        }
+    }
+
+    fn expire(&mut self) {
+        let all = self.callers.values().flat_map(HashMap::values);
+        let expired: Vec<_> = all.filter(|session| session.used.lock().elapsed() > IDLE).map(Arc::clone).collect();
+        for session in expired {
+            self.remove(&session);
+        }
     }
 }
 
@@ -240,20 +272,47 @@ mod tests {
         tokio::time::advance(IDLE + Duration::from_secs(1)).await;
         assert!(sessions.find(&session.id, "alice").is_none());
         assert!(session.over.is_cancelled());
-        assert!(sessions.0.lock().is_empty());
+        assert!(sessions.0.lock().callers.is_empty());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_longest_idle_makes_room() {
+    async fn a_caller_pushes_out_nobody_but_himself() {
         let sessions = Sessions::default();
-        let first = sessions.open("a", Hello::silent()).unwrap();
+        let bystander = sessions.open("bob", Hello::silent()).unwrap();
         tokio::time::advance(Duration::from_secs(1)).await;
-        let second = sessions.open("a", Hello::silent()).unwrap();
-        for _ in 2..=MAX_SESSIONS {
-            sessions.open("a", Hello::silent()).unwrap();
+        let first = sessions.open("alice", Hello::silent()).unwrap();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let second = sessions.open("alice", Hello::silent()).unwrap();
+        for _ in 2..=MAX_OF_CALLER {
+            sessions.open("alice", Hello::silent()).unwrap();
         }
-        assert_eq!(sessions.0.lock().len(), MAX_SESSIONS);
-        assert!(sessions.find(&first.id, "a").is_none() && first.over.is_cancelled());
-        assert!(sessions.find(&second.id, "a").is_some());
+        assert_eq!(sessions.0.lock().count, MAX_OF_CALLER + 1);
+        assert!(sessions.find(&first.id, "alice").is_none() && first.over.is_cancelled());
+        assert!(sessions.find(&second.id, "alice").is_some());
+        assert!(sessions.find(&bystander.id, "bob").is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_has_most_makes_room_when_all_is_taken() {
+        let sessions = Sessions::default();
+        let small = sessions.open("small", Hello::silent()).unwrap();
+        for caller in 0..MAX_SESSIONS / MAX_OF_CALLER {
+            let own = if caller == 0 { MAX_OF_CALLER } else { MAX_OF_CALLER - 1 };
+            for _ in 0..own {
+                sessions.open(&format!("caller {caller}"), Hello::silent()).unwrap();
+            }
+        }
+        let late: Vec<_> =
+            (0..20).map(|late| sessions.open(&format!("late {late}"), Hello::silent()).unwrap()).collect();
+        assert_eq!(sessions.0.lock().count, MAX_SESSIONS);
+        assert_eq!(sessions.0.lock().callers["caller 0"].len(), MAX_OF_CALLER - 2);
+        for (index, session) in late.iter().enumerate() {
+            assert!(sessions.find(&session.id, &format!("late {index}")).is_some());
+        }
+        assert!(sessions.find(&small.id, "small").is_some(), "although it was idle longest");
+
+        tokio::time::advance(IDLE + Duration::from_secs(1)).await;
+        sessions.open("new", Hello::silent()).unwrap();
+        assert_eq!(sessions.0.lock().count, 1, "what has expired goes first");
     }
 }

@@ -79,8 +79,7 @@ fn http_server(limits: ConnectionLimits) -> auto::Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.headers)
-        .max_buf_size(limits.header_bytes.max(8 << 10))
-        .pipeline_flush(true);
+        .max_buf_size(limits.header_bytes.max(8 << 10));
     server
         .http2()
         .timer(TokioTimer::new())
@@ -102,5 +101,45 @@ async fn ready(accepted: std::io::Result<(TcpStream, std::net::SocketAddr)>) -> 
             sleep(Duration::from_millis(100)).await;
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// What is answered to `sent`, whatever else is not answered.
+    async fn answered(address: std::net::SocketAddr, sent: &[u8]) -> String {
+        let mut stream = TcpStream::connect(address).await.expect("a connection");
+        stream.write_all(sent).await.expect("it is sent");
+        let mut answer = vec![0; 1 << 10];
+        let read = timeout(Duration::from_secs(5), stream.read(&mut answer)).await.expect("an answer in time");
+        String::from_utf8_lossy(&answer[..read.expect("an answer")]).into_owned()
+    }
+
+    #[tokio::test]
+    async fn answers_at_once_whatever_follows() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let shutdown = Shutdown::default();
+        let limits = ConnectionLimits { header_bytes: 8 << 10, ..ConnectionLimits::default() };
+        let client = async {
+            let long = format!("GET / HTTP/1.1\r\nhost: h\r\nx: {}\r\n\r\n", "a".repeat(10 << 10));
+            let table = [
+                ("POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\nhi\r\n", "HTTP/1.1 200"),
+                ("GET / HTTP/1.1\r\nhost: h\r\n\r\nGET / HT", "HTTP/1.1 200"),
+                ("GARBAGE\r\n\r\n", "HTTP/1.1 400"),
+                (&long, "HTTP/1.1 431"),
+            ];
+            for (sent, expected) in table {
+                let answer = answered(address, sent.as_bytes()).await;
+                assert!(answer.starts_with(expected), "{sent:.20}: {answer}");
+            }
+            shutdown.begin.cancel();
+        };
+        let serve = |_| std::future::ready(Response::new(Body::from("here")));
+        tokio::join!(accept(listener, limits, &shutdown, serve), client);
     }
 }

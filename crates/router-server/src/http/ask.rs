@@ -1,24 +1,35 @@
 //! `POST /ask`: a question in one line, an answer in one object.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeSet,
+    convert::Infallible,
+    future::{Future, ready},
+    sync::Arc,
+};
 
 use axum::body::Body;
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, future::Either, stream};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use router_core::{
-    Error, Reply, Result, Upstream,
+    Error, Provenance, Reply, Result, Upstream,
     chat::{Chat, ChatReply, Event, Message, Part, Prompt, Role, Shape, Usage, fold},
+    scan,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use tokio::time::timeout;
 
 use super::{
     alive::alive,
+    chat::SILENCE,
     reject::{self, reject},
     visit::Visit,
 };
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Models};
+
+/// What keeps a silent stream alive.
+const PING: Bytes = Bytes::from_static(b": ping\n\n");
 
 /// A question, after every field was found good.
 #[derive(Debug, PartialEq)]
@@ -58,34 +69,35 @@ pub async fn ask(gateway: &Arc<Gateway>, visit: &Visit, body: &Bytes) -> Respons
         Ok(question) => question,
         Err(problems) => return unprocessable(&problems, visit),
     };
-    let Some(model) = question.model_at(gateway) else {
-        let named = question
-            .provider
-            .as_deref()
-            .map_or_else(|| "the default provider".to_owned(), |name| format!("provider {name}"));
-        let missing =
-            problem("/model", format!("is needed: {named} has no model of its own (set `model` in its section)"));
-        return unprocessable(&[missing], visit);
+    let model = match question.model_at(&gateway.models) {
+        Ok(model) => model,
+        Err(problem) => return unprocessable(&[problem], visit),
     };
     let mut visit = visit.clone();
     visit.name_client(question.client.as_deref());
     let streamed = question.stream;
-    let reply = match gateway.models.all.call(&visit.cx, question.into_chat(model)).await {
-        Ok(reply) => reply,
-        Err(error) => return reject(&error, reject::Shape::Plain, &visit),
+    let call = {
+        let (gateway, cx, chat) = (Arc::clone(gateway), visit.cx.clone(), question.into_chat(model));
+        async move { gateway.models.all.call(&cx, chat).await }
     };
-    if streamed { stream_answer(reply, &visit) } else { whole_answer(reply, &visit).await }
+    if streamed { stream_answer(call, &visit).await } else { whole_answer(call, &visit).await }
 }
 
 impl Question {
-    /// The model by its full name; `None` when none is named and nobody has a default.
-    fn model_at(&self, gateway: &Gateway) -> Option<Arc<str>> {
-        match (&self.provider, &self.model) {
-            (Some(provider), Some(model)) => Some(format!("{provider}/{model}").into()),
-            (Some(provider), None) => gateway.models.defaults.get(provider.as_str()).cloned(),
-            (None, Some(model)) => Some(model.as_str().into()),
-            (None, None) => gateway.models.default.clone(),
-        }
+    /// The model by its full name, or what is missing to know it.
+    fn model_at(&self, models: &Models) -> Result<Arc<str>, Problem> {
+        let (found, named) = match (&self.provider, &self.model) {
+            (Some(provider), _) if !models.providers.contains(provider.as_str()) => {
+                let known: Vec<_> = models.providers.iter().map(|name| &**name).collect();
+                return Err(problem("/provider", format!("is none of {}", known.join(", "))));
+            }
+            (Some(provider), Some(model)) => return Ok(format!("{provider}/{model}").into()),
+            (None, Some(model)) => return Ok(model.as_str().into()),
+            (Some(provider), None) => (models.defaults.get(provider.as_str()), format!("provider {provider}")),
+            (None, None) => (models.default.as_ref(), "the default provider".to_owned()),
+        };
+        let missing = || format!("is needed: {named} has no model of its own (set `model` in its section)");
+        found.cloned().ok_or_else(|| problem("/model", missing()))
     }
 
     fn into_chat(self, model: Arc<str>) -> Chat {
@@ -107,7 +119,7 @@ impl Question {
             Ok(_) => return Err(vec![problem("", "the body must be a JSON object with a `message`")]),
             Err(error) => return Err(vec![problem("", format!("the body is not JSON: {error}"))]),
         };
-        let mut reader = Reader { fields, problems: Vec::new() };
+        let mut reader = Reader { fields, problems: doubled(body) };
         let question = Self {
             message: reader.message(),
             model: reader.text("model"),
@@ -170,13 +182,29 @@ impl Reader {
 
     fn nothing_else(&mut self) {
         for name in self.fields.keys() {
-            let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
             self.problems.push(problem(
-                &pointer,
+                &pointer(name),
                 "is not a field of /ask: message, model, provider, client, user_id, context, stream, max_tokens",
             ));
         }
     }
+}
+
+/// The fields that stand there twice: nobody could tell which one was meant.
+fn doubled(body: &[u8]) -> Vec<Problem> {
+    let (mut seen, mut twice) = (BTreeSet::new(), BTreeSet::new());
+    for (name, _) in scan::members(body) {
+        let name: String = serde_json::from_slice(&[b"\"", name, b"\""].concat()).unwrap_or_default();
+        if !seen.insert(name.clone()) {
+            twice.insert(name);
+        }
+    }
+    twice.iter().map(|name| problem(&pointer(name), "stands there a second time")).collect()
+}
+
+/// The JSON pointer to a field (RFC 6901).
+fn pointer(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 fn filled(value: Value) -> Option<String> {
@@ -188,9 +216,9 @@ fn problem(pointer: &str, message: impl Into<String>) -> Problem {
 }
 
 fn unprocessable(problems: &[Problem], visit: &Visit) -> Response<Body> {
-    let summary: Vec<_> = problems.iter().map(|problem| format!("{} {}", problem.pointer, problem.message)).collect();
+    let summary: Vec<_> = problems.iter().map(|Problem { pointer, message }| format!("{pointer} {message}")).collect();
     let body = json!({
-        "error": { "type": "invalid", "message": summary.join("; "), "problems": problems },
+        "error": { "type": "invalid", "message": summary.join("; ").trim_start(), "problems": problems },
         "request_id": visit.id(),
     });
     let mut response = json_response(&body, visit);
@@ -198,7 +226,11 @@ fn unprocessable(problems: &[Problem], visit: &Visit) -> Response<Body> {
     response
 }
 
-async fn whole_answer(reply: ChatReply, visit: &Visit) -> Response<Body> {
+async fn whole_answer(call: impl Future<Output = Result<ChatReply>>, visit: &Visit) -> Response<Body> {
+    let reply = match call.await {
+        Ok(reply) => reply,
+        Err(error) => return reject(&error, reject::Shape::Plain, visit),
+    };
     let provenance = reply.provenance().clone();
     let events: Vec<Result<Event>> = reply.into_events().collect().await;
     let folded = match events.into_iter().collect::<Result<Vec<_>>>() {
@@ -212,16 +244,45 @@ async fn whole_answer(reply: ChatReply, visit: &Visit) -> Response<Body> {
     response
 }
 
-/// Server-sent events: `delta` with each piece of text, then `done` with all that a whole answer says.
-fn stream_answer(reply: ChatReply, visit: &Visit) -> Response<Body> {
+/// Server-sent events: `delta` with each piece of text, then `done` with all that a whole answer says. When the upstream
+/// is silent for long, the status goes out before its answer, and what becomes of the call is told in the stream.
+async fn stream_answer(
+    call: impl Future<Output = Result<ChatReply>> + Send + 'static,
+    visit: &Visit,
+) -> Response<Body> {
+    let mut call = Box::pin(call);
+    match timeout(SILENCE, &mut call).await {
+        Ok(Ok(reply)) => {
+            let provenance = reply.provenance().clone();
+            events(lines(reply, visit.clone()), &provenance, visit)
+        }
+        Ok(Err(error)) => reject(&error, reject::Shape::Plain, visit),
+        Err(_) => {
+            let asker = visit.clone();
+            let answer = stream::once(call).flat_map(move |answered| match answered {
+                Ok(reply) => Either::Left(lines(reply, asker.clone())),
+                Err(error) => Either::Right(stream::iter([sse("error", &broken(&error, &asker))])),
+            });
+            events(stream::iter([PING]).chain(answer), &Provenance::default(), visit)
+        }
+    }
+}
+
+fn events(lines: impl Stream<Item = Bytes> + Send + 'static, provenance: &Provenance, visit: &Visit) -> Response<Body> {
+    let body = alive(lines, SILENCE, PING).map(Ok::<_, Infallible>);
+    let mut response = Response::new(Body::from_stream(body));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    visit.sign(headers, provenance);
+    response
+}
+
+fn lines(reply: ChatReply, visit: Visit) -> impl Stream<Item = Bytes> + Send {
     let provenance = reply.provenance().clone();
-    let mut response = Response::new(Body::empty());
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    visit.sign(response.headers_mut(), &provenance);
-    let visit = visit.clone();
     let (mut answer, mut usage) = (String::new(), Usage::default());
-    let ended = stream::once(async { None });
+    let ended = stream::once(ready(None));
     let lines = reply.into_events().map(Some).chain(ended).filter_map(move |event| {
         let line = match event {
             Some(Ok(Event::Text(text))) => {
@@ -236,22 +297,17 @@ fn stream_answer(reply: ChatReply, visit: &Visit) -> Response<Body> {
             Some(Err(error)) => Some(sse("error", &broken(&error, &visit))),
             None => Some(sse("done", &answered(&answer, usage, &provenance, &visit))),
         };
-        std::future::ready(line)
+        ready(line)
     });
-    let lines = until_error(lines);
-    let body = alive(lines, std::time::Duration::from_secs(10), Bytes::from_static(b": ping\n\n"));
-    *response.body_mut() = Body::from_stream(body.map(Ok::<_, std::convert::Infallible>));
-    response
+    until_error(lines)
 }
 
 /// Nothing follows an error: least of all a `done`.
-fn until_error(
-    lines: impl futures_util::Stream<Item = Bytes> + Send,
-) -> impl futures_util::Stream<Item = Bytes> + Send {
+fn until_error(lines: impl Stream<Item = Bytes> + Send) -> impl Stream<Item = Bytes> + Send {
     lines.scan(false, |failed, line| {
         let stop = *failed;
         *failed = line.starts_with(b"event: error");
-        std::future::ready((!stop).then_some(line))
+        ready((!stop).then_some(line))
     })
 }
 
@@ -264,7 +320,7 @@ fn broken(error: &Error, visit: &Visit) -> Value {
     json!({ "error": { "type": error.kind().as_str(), "message": error.to_string() }, "request_id": visit.id() })
 }
 
-fn answered<'a>(answer: &'a str, usage: Usage, provenance: &'a router_core::Provenance, visit: &'a Visit) -> Value {
+fn answered<'a>(answer: &'a str, usage: Usage, provenance: &'a Provenance, visit: &'a Visit) -> Value {
     let told = Answered {
         answer,
         model: provenance.model.as_deref().unwrap_or_default(),
@@ -293,7 +349,7 @@ fn json_response(body: &Value, visit: &Visit) -> Response<Body> {
     let mut response = Response::new(Body::from(body.to_string()));
     let headers: &mut HeaderMap = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    visit.sign(headers, &router_core::Provenance::default());
+    visit.sign(headers, &Provenance::default());
     response
 }
 
@@ -308,7 +364,7 @@ mod tests {
 
     #[test]
     fn every_problem_is_named_at_once() {
-        let table: [(&str, &[&str]); 7] = [
+        let table: [(&str, &[&str]); 8] = [
             ("", &[""]),
             ("[]", &[""]),
             ("{}", &["/message"]),
@@ -319,6 +375,7 @@ mod tests {
             ),
             (r#"{"message": "hi", "max_tokens": -1, "mesage": 1, "a/b": 2}"#, &["/max_tokens", "/mesage", "/a~1b"]),
             (r#"{"message": "hi", "context": 3}"#, &["/context"]),
+            (r#"{"message": "hi", "model": "a", "mess\u0061ge": "ho"}"#, &["/message"]),
         ];
         for (body, expected) in table {
             assert_eq!(pointers(body), expected, "{body}");

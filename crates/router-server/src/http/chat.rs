@@ -1,6 +1,6 @@
 //! A chat at a front door, in any dialect: bytes in, the stack's answer, bytes out.
 
-use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::ready, pin::Pin, sync::Arc, time::Duration};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -21,7 +21,7 @@ use super::{
 use crate::gateway::Gateway;
 
 /// When an upstream has said nothing for so long, the client is told that we are still here.
-const SILENCE: Duration = Duration::from_secs(10);
+pub const SILENCE: Duration = Duration::from_secs(10);
 
 /// A chat as it stands at the door.
 pub struct Asked {
@@ -119,7 +119,8 @@ fn committed(
         Ok(reply) => Either::Left(outgoing(language, told.clone(), reply, Shape::Stream)),
         Err(error) => Either::Right(stream::iter([Err(error)])),
     });
-    respond(headers, stream_body(language, bytes, visit))
+    let ping = stream::once(ready(Ok(language.ping())));
+    respond(headers, stream_body(language, ping.chain(bytes), visit))
 }
 
 fn stream_body(
@@ -181,7 +182,7 @@ pub fn outgoing(
                 Frame::Wire { bytes, .. } => Some(bytes),
                 Frame::Events(_) => None,
             });
-            std::future::ready(bytes.transpose())
+            ready(bytes.transpose())
         }))
     } else {
         let Provenance { upstream, model, .. } = reply.provenance();
@@ -207,7 +208,7 @@ fn written(writer: Box<dyn ReplyWriter>, reply: ChatReply) -> impl Stream<Item =
             Err(error) => Some((Err(error), None)),
         }
     })
-    .filter(|bytes| std::future::ready(!matches!(bytes, Ok(bytes) if bytes.is_empty())))
+    .filter(|bytes| ready(!matches!(bytes, Ok(bytes) if bytes.is_empty())))
 }
 
 fn until_error<T>(batch: Vec<Result<T>>) -> (Vec<T>, Option<Error>) {

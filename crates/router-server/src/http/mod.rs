@@ -191,6 +191,7 @@ fn routes(gateway: Arc<Gateway>) -> Router {
         .route("/health/{server}", get(health::one))
         .route("/metrics", get(metrics))
         .fallback(nowhere)
+        .method_not_allowed_fallback(not_so)
         .with_state(gateway)
 }
 
@@ -271,6 +272,15 @@ async fn nowhere(Extension(visit): Extension<Visit>, request: Request<Body>) -> 
     let error = Error::new(Kind::NotFound, format!("there is nothing at {path}"))
         .hint("try /ask, /v1/messages, /v1/chat/completions, /v1/models, /mcp, /health or /metrics");
     reject(&error, shape_of(path), &visit)
+}
+
+async fn not_so(Extension(visit): Extension<Visit>, request: Request<Body>) -> Response<Body> {
+    let path = request.uri().path();
+    let error = Error::new(Kind::Invalid, format!("{path} does not take {}", request.method()))
+        .hint("the header `allow` of this answer names what it takes");
+    let mut response = reject(&error, shape_of(path), &visit);
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response
 }
 
 /// A body within its bounds, in size and in time.

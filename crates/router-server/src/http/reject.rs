@@ -36,6 +36,9 @@ pub fn reject(error: &Error, shape: Shape, visit: &Visit) -> Response<Body> {
     if let Some(wait) = error.wait() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
     }
+    if error.kind() == Kind::Unauthorized {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
     if !error.is_transient() && matches!(error.kind(), Kind::Credential | Kind::Unauthorized | Kind::Forbidden) {
         headers.insert(HeaderName::from_static("x-should-retry"), HeaderValue::from_static("false"));
     }

@@ -1,13 +1,16 @@
 //! The metrics, by the names that dashboards know, with label values from closed sets.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
-use router_core::{Fact, Meter, Name, Observation, layer::breaker::State};
+use router_core::{
+    Fact, Meter, Name, Observation,
+    layer::{breaker::State, guard::Standing},
+};
 
 /// Every metric of the process.
 pub struct Metrics {
@@ -165,17 +168,40 @@ impl Metrics {
         self.health_duration.observe(duration.as_secs_f64());
     }
 
-    /// The breaker of `upstream` exists: it shows as closed before its first call.
+    /// `upstream` exists: its breaker shows as closed, and what is counted of it as zero, before its first call.
     pub fn introduce(&self, upstream: &Name) {
         let labels = ServerLabels { server: Label(Arc::clone(upstream)) };
         self.breaker_state.get_or_create(&labels).set(0);
-        let _ = self.breaker_opens.get_or_create(&labels);
+        let counters = [
+            &self.breaker_opens,
+            &self.cache_hits,
+            &self.cache_misses,
+            &self.cache_stale_hits,
+            &self.timeouts,
+            &self.retries,
+            &self.rejections,
+        ];
+        for counter in counters {
+            let _ = counter.get_or_create(&labels);
+        }
     }
 
-    /// How many calls the rate of `upstream` would let through at once.
-    pub fn tokens_available(&self, upstream: &Name, tokens: u64) {
-        let labels = ServerLabels { server: Label(Arc::clone(upstream)) };
-        self.tokens_available.get_or_create(&labels).set(i64::try_from(tokens).unwrap_or(i64::MAX));
+    /// What the guards know. Models that the configuration does not name share the label of their provider, so a label
+    /// tells the worst of its breakers, and the least that any of its rates would let through.
+    pub fn stand(&self, standings: impl Iterator<Item = Standing>) {
+        let mut labels: BTreeMap<Name, (i64, Option<u64>)> = BTreeMap::new();
+        for Standing { name, state, tokens, .. } in standings {
+            let (worst, least) = labels.entry(name).or_default();
+            *worst = state_number(state).max(*worst);
+            *least = [*least, tokens].into_iter().flatten().min();
+        }
+        for (name, (worst, least)) in labels {
+            let labels = ServerLabels { server: Label(name) };
+            self.breaker_state.get_or_create(&labels).set(worst);
+            if let Some(tokens) = least {
+                self.tokens_available.get_or_create(&labels).set(i64::try_from(tokens).unwrap_or(i64::MAX));
+            }
+        }
     }
 
     /// Everything, in the text format of Prometheus.
@@ -278,6 +304,31 @@ mod tests {
             r#"mcp_tokens_total{server="github",kind="input"} 7"#,
             r#"mcp_http_requests_total{route="/ask",status="200"} 1"#,
         ] {
+            assert!(text.lines().any(|have| have == line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_shared_label_tells_the_worst() {
+        let metrics = Metrics::new();
+        let standing = |state, tokens| Standing {
+            name: "openai".into(),
+            state,
+            since: Duration::ZERO,
+            reopens_in: None,
+            throttled_for: None,
+            last_error: None,
+            latency: None,
+            in_flight: 0,
+            waiting: 0,
+            tokens,
+        };
+        let states = [(State::Closed, Some(9)), (State::Open, Some(4)), (State::HalfOpen, None)];
+        metrics.stand(states.into_iter().map(|(state, tokens)| standing(state, tokens)));
+        let text = metrics.text();
+        for line in
+            [r#"mcp_circuit_breaker_state{server="openai"} 2"#, r#"mcp_rate_limit_tokens_available{server="openai"} 4"#]
+        {
             assert!(text.lines().any(|have| have == line), "{line} is not in\n{text}");
         }
     }

@@ -65,6 +65,7 @@ pub fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<Built> {
         models: Models {
             all: ClientRules::new(rules(config), route.boxed()).boxed(),
             default: defaults.get(&config.default_provider).cloned(),
+            providers: config.providers.iter().map(|settings| Arc::clone(&settings.name)).collect(),
             defaults,
             cards: cards(config),
         },
@@ -82,7 +83,7 @@ fn link(settings: &ProviderSettings, config: &Config, metrics: &Arc<Metrics>) ->
     let (throttle, meter) = (Arc::new(Throttle::default()), Arc::clone(metrics) as Arc<dyn Meter>);
     let name = Arc::clone(&settings.name);
     let listed = listed(settings, config);
-    metrics.introduce(&name);
+    listed.values().chain([&name]).for_each(|label| metrics.introduce(label));
     Ok(Keyed::new(
         MODELS_PER_PROVIDER,
         |chat: &Chat| &chat.model,

@@ -37,7 +37,7 @@ impl ProviderPart {
 
 impl Part for ProviderPart {
     fn component(&self) -> Component {
-        let models = self.standings();
+        let models = self.models();
         let open = models.iter().filter(|standing| standing.state == State::Open).count();
         let status = match open {
             0 if models.iter().all(|standing| standing.state == State::Closed) => Health::Healthy,
@@ -55,7 +55,17 @@ impl Part for ProviderPart {
     }
 
     fn standings(&self) -> Vec<Standing> {
-        self.link.guards().iter().map(|guard| guard.standing()).collect()
+        self.link.guards().iter().map(|(_, guard)| guard.standing()).collect()
+    }
+}
+
+impl ProviderPart {
+    /// How it stands with each model, by its full name: metrics know those that the configuration does not name by
+    /// their provider only, but who reads of an open breaker wants to know which one it is.
+    fn models(&self) -> Vec<Standing> {
+        let full = |model: &Name| Name::from(format!("{}/{model}", self.name));
+        let guards = self.link.guards();
+        guards.iter().map(|(model, guard)| Standing { name: full(model), ..guard.standing() }).collect()
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     effort::{Fitted, fit},
     turns::{Turn, arrange},
 };
-use crate::dialect::Ask;
+use crate::dialect::{Ask, foreign};
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -95,6 +95,7 @@ enum Schema<'a> {
 /// Writes a question.
 pub(super) fn encode(ask: &Ask<'_>) -> Result<Bytes> {
     let prompt = ask.prompt;
+    foreign::refuse_providers_tools(prompt, NAME)?;
     let native = prompt.origin == Some(NAME);
     let mut further = if native { prompt.extra.clone() } else { Map::new() };
     let mut take = |name: &str| match further.shift_remove(name) {

@@ -44,7 +44,7 @@ fn status_and_type(error: &Error) -> (u16, &'static str) {
         // 529 has no name in HTTP; it is this protocol's word for "I have too much to do".
         Kind::Open => (529, "overloaded_error"),
         Kind::Unavailable | Kind::Protocol | Kind::Credential => (502, "api_error"),
-        Kind::Cancelled => (499, "api_error"),
+        Kind::Cancelled => (408, "api_error"),
         Kind::Internal => (500, "api_error"),
     }
 }

@@ -194,6 +194,23 @@ fn a_tool_that_only_its_provider_can_run_is_refused_by_name() {
 }
 
 #[test]
+fn so_is_a_field_that_lets_its_provider_search_or_call() {
+    let cases = [
+        (&ANTHROPIC as &dyn Language, &OPENAI_CHAT as &dyn Language, json!({ "mcp_servers": [{ "name": "a" }] }), Some("mcp_servers")),
+        (&ANTHROPIC, &OPENAI_CHAT, json!({ "mcp_servers": [] }), None),
+        (&OPENAI_CHAT, &ANTHROPIC, json!({ "web_search_options": {} }), Some("web_search_options")),
+        (&OPENAI_CHAT, &OPENAI_CHAT, json!({ "web_search_options": {} }), None),
+    ];
+    for (from, to, fields, refused) in cases {
+        let body = with(json!({ "max_tokens": 9 }), &fields);
+        let prompt = from.decode(&Bytes::from(body.to_string())).unwrap();
+        let ask = Ask { prompt: &prompt, model: "m", shape: Shape::Whole, quirks: &Quirks::NONE };
+        let told = to.encode(&ask).err().map(|error| error.message().to_owned());
+        assert_eq!(told, refused.map(|field| format!("`{field}` cannot be carried to this model")), "{fields}");
+    }
+}
+
+#[test]
 fn a_thought_of_another_provider_never_reaches_anthropic() {
     let turn = |signature: &str| {
         let thought = json!({ "type": "thinking", "thinking": "t", "signature": signature });

@@ -107,7 +107,7 @@ fn status(kind: Kind) -> u16 {
         Kind::Forbidden => 403,
         Kind::NotFound => 404,
         Kind::Limited | Kind::Shed => 429,
-        Kind::Cancelled => 499,
+        Kind::Cancelled => 408,
         Kind::Internal => 500,
         Kind::Protocol | Kind::Credential => 502,
         Kind::Unavailable | Kind::Open => 503,

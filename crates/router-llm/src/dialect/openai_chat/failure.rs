@@ -42,7 +42,7 @@ fn status_type_and_code(error: &Error) -> (u16, &'static str, Option<&'static st
         Kind::Open | Kind::Unavailable => (503, SERVER, Some("upstream_unavailable")),
         Kind::Protocol => (502, SERVER, Some("upstream_protocol")),
         Kind::Credential => (502, SERVER, Some("upstream_credential")),
-        Kind::Cancelled => (499, SERVER, Some("cancelled")),
+        Kind::Cancelled => (408, SERVER, Some("cancelled")),
         Kind::Internal => (500, SERVER, Some("internal")),
     }
 }

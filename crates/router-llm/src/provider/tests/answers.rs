@@ -134,7 +134,7 @@ async fn an_error_under_a_status_of_success_is_a_failure() {
 async fn a_redirect_is_not_followed() {
     let mock = Mock::answering("308 Permanent Redirect", "location: http://127.0.0.1:1/steal\r\n", "").await;
     let error = failure(&mock).await;
-    assert_eq!(error.kind(), Kind::Refused);
+    assert_eq!(error.kind(), Kind::Protocol, "the configuration is at fault, not the question");
     assert_eq!(error.message(), "answered 308 and pointed to http://127.0.0.1:1/steal");
 }
 

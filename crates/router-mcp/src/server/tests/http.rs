@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
+use parking_lot::Mutex;
 use router_core::{CacheUse, Error, Kind, Note, Reply, Source, tool::Answer};
 use tokio::{sync::Notify, time::sleep};
 
@@ -96,6 +97,40 @@ async fn the_two_greetings_say_the_same() {
         );
         let id = heard.headers["mcp-session-id"].to_str().unwrap();
         assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_graphic()));
+    }
+}
+
+/// Whether a call's caller had left when the call was dropped.
+struct Dropped(Cx, Arc<Mutex<Vec<bool>>>);
+
+impl Dropped {
+    async fn hangs(self) {
+        std::future::pending::<()>().await;
+        drop(self);
+    }
+}
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.1.lock().push(self.0.cancel().is_cancelled());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_who_goes_away_is_told_from_a_call_that_takes_too_long() {
+    let allowed = Duration::from_secs(5);
+    for (patience, left) in [(allowed / 2, true), (allowed * 2, false)] {
+        let (bench, ends) = (Bench::new(), Arc::new(Mutex::new(Vec::new())));
+        let told = Arc::clone(&ends);
+        bench.fake.on_call(move |cx, _| {
+            let dropped = Dropped(cx, Arc::clone(&told));
+            async move {
+                drop(tokio::time::timeout(allowed, dropped.hangs()).await);
+                Ok(Answer::new(raw("{}")))
+            }
+        });
+        let asked = tokio::time::timeout(patience, bench.modern(1, "tools/call", r#""name":"s__echo""#)).await;
+        assert_eq!((asked.is_err(), &**ends.lock()), (left, &[left][..]));
     }
 }
 
