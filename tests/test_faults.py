@@ -269,6 +269,15 @@ def test_a_client_that_leaves_frees_the_upstream(start, provider):
     wait_until("the upstream's connection is closed", lambda: not established_to(router.pid, provider.port), 2)
 
 
+def test_a_client_that_leaves_before_its_answer_is_written_down(start, provider):
+    router = start(provider_config(provider))
+    provider.always = Act(hang=True)
+    with pytest.raises(httpx.ReadTimeout):
+        router.http.post("/ask", json={"model": "mock/m", "message": "x"}, timeout=0.5)
+    wait_until("it is counted", lambda: router.metric("mcp_http_requests_total", route="/ask", status="499") == 1, 2)
+    assert 'route="/ask" status=499' in router.log_text()
+
+
 def established_to(pid: int, port: int) -> bool:
     """Whether a process has an open TCP connection to a port of loopback."""
     sockets = set()

@@ -1,7 +1,7 @@
 //! JSON without a tree: one forward pass checks the grammar, bounds the depth, and tells where things stand.
 //!
 //! Most of what passes through is carried, not understood. So its bytes are walked over once, and nothing is built:
-//! [`Scanner`] steps through them, [`find`], [`members`] and [`items`] lead to a value by its place, and [`Flaw`] says
+//! [`Scanner`] steps through them, [`fn@find`], [`members`] and [`items`] lead to a value by its place, and [`Flaw`] says
 //! where and why a text is refused. No input makes any of it recurse, and none makes it panic.
 
 mod cut;

@@ -1,7 +1,7 @@
 //! The configuration: a file as it was written, the environment and the flags become one [`Config`], or all that is
 //! wrong with them is told at once.
 //!
-//! Text becomes a [`tree`] whose values know where they stand; [`read`] turns it into the sections of [`file`];
+//! Text becomes a [`tree`] whose values know where they stand; [`read`] turns it into the sections of [`mod@file`];
 //! [`build`] turns those, the variables and the flags into [`settings`]. After that nothing is checked again.
 //! Nothing is read from the working directory that nobody named, and nothing here is read by anybody else.
 

@@ -89,7 +89,7 @@ impl Question {
         let (found, named) = match (&self.provider, &self.model) {
             (Some(provider), _) if !models.providers.contains(provider.as_str()) => {
                 let known: Vec<_> = models.providers.iter().map(|name| &**name).collect();
-                return Err(problem("/provider", format!("is none of {}", known.join(", "))));
+                return Err(problem("/provider", format!("names {provider:?}, which is none of {}", known.join(", "))));
             }
             (Some(provider), Some(model)) => return Ok(format!("{provider}/{model}").into()),
             (None, Some(model)) => return Ok(model.as_str().into()),

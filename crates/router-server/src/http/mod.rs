@@ -51,6 +51,9 @@ const BODY_TIME: Duration = Duration::from_mins(1);
 /// How long any call may take, whatever its upstream is allowed.
 const CALL_TIME: Duration = Duration::from_hours(1);
 
+/// What is written down for a request whose client left before its answer began (a status of nginx's own making).
+const GONE: u16 = 499;
+
 /// All that a request meets: the door, the routes, and the gateway behind them.
 pub struct House {
     door: Door,
@@ -80,19 +83,21 @@ impl House {
             Ok(caller) => (Visit::new(caller, CALL_TIME), None),
             Err(error) => (Visit::new(Caller::anonymous(Arc::clone(&request_id)), CALL_TIME), Some(error)),
         };
+        let mut tally = Tally {
+            metrics: Arc::clone(&self.gateway.metrics),
+            caller: Arc::clone(&visit.caller),
+            route,
+            status: GONE,
+            upstream: None,
+            started,
+        };
         let mut response = match refusal {
             None => self.answer(Request::from_parts(parts, Body::new(body)), shape, visit.clone()).await,
             Some(error) => reject(&error, shape, &visit),
         };
         mark(response.headers_mut(), &request_id, origin);
-        let tally = Tally {
-            metrics: Arc::clone(&self.gateway.metrics),
-            caller: visit.caller,
-            route,
-            status: response.status().as_u16(),
-            upstream: response.headers().get("x-mcp-router-upstream").cloned(),
-            started,
-        };
+        tally.status = response.status().as_u16();
+        tally.upstream = response.headers().get("x-mcp-router-upstream").cloned();
         tally.until_the_last_byte(response)
     }
 

@@ -16,7 +16,9 @@ use router_mcp::{
     catalog::{Catalog, Offer},
     client::{Endpoint, Launch, McpServer, Program, Protocol, Reach, ServerSpec},
     server::{Front, Setup},
+    view::Revision,
 };
+use tokio::sync::watch;
 
 use super::parts::ServerPart;
 use crate::{
@@ -46,6 +48,7 @@ pub fn build(config: &Config, metrics: &Arc<Metrics>, shutdown: &Shutdown) -> Re
         let spec = spec(settings).with_context(|| format!("mcpServers.{}", settings.name))?;
         let server = McpServer::start(spec, launch.clone(), &shutdown.tasks, shutdown.finish.clone());
         let (guard, offer) = offer(settings, &server, metrics, shutdown);
+        probe_when_back(server.changed(), Arc::clone(&guard), shutdown);
         parts.push(Box::new(ServerPart::new(guard, server)));
         offers.push(offer);
     }
@@ -90,6 +93,16 @@ fn offer(
         hidden_tools: settings.disabled_tools.clone(),
     };
     (guard, offer)
+}
+
+/// A server that came up again, or has news, is well enough to be tried: its calls need not wait for the breaker's time.
+fn probe_when_back(mut news: watch::Receiver<Revision>, guard: Arc<Guard>, shutdown: &Shutdown) {
+    let finish = shutdown.finish.clone();
+    shutdown.tasks.spawn(async move {
+        while let Some(Ok(())) = finish.run_until_cancelled(news.changed()).await {
+            guard.early_probe();
+        }
+    });
 }
 
 fn guarded<Q: Query>(
@@ -141,4 +154,41 @@ fn spec(settings: &ServerSettings) -> Result<ServerSpec> {
         ProtocolEra::Modern => Protocol::Modern,
     };
     Ok(ServerSpec { name: Arc::clone(&settings.name), reach, protocol })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use router_core::{
+        Caller, Cx, Error, Kind,
+        layer::breaker::{BreakerPolicy, State},
+        tool::{Answer, Lookup, What},
+    };
+
+    use super::*;
+
+    /// A server that is away.
+    struct Away;
+
+    impl Upstream<Lookup> for Away {
+        async fn call(&self, _: &Cx, _: Lookup) -> router_core::Result<Answer> {
+            Err(Error::new(Kind::Unavailable, "no connection"))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_is_back_is_tried_at_once() {
+        let (shutdown, news) = (Shutdown::default(), watch::Sender::new(Revision::default()));
+        let breaker = BreakerPolicy { failures: 1, ..BreakerPolicy::default() };
+        let guard = Guard::new("s".into(), GuardPolicy { breaker, ..GuardPolicy::default() }, Metrics::new());
+        probe_when_back(news.subscribe(), Arc::clone(&guard), &shutdown);
+        let cx = Cx::new(Arc::new(Caller::anonymous("r")), Duration::from_secs(1));
+        let away = stack::<Lookup>(&guard, Away).breaker().boxed().call(&cx, Lookup::new(What::Tools)).await;
+        assert!(away.is_err() && guard.standing().state == State::Open);
+        news.send_modify(|revision| *revision = revision.anew());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(guard.standing().state, State::HalfOpen);
+        shutdown.complete().await;
+    }
 }

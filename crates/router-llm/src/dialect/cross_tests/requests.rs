@@ -196,7 +196,12 @@ fn a_tool_that_only_its_provider_can_run_is_refused_by_name() {
 #[test]
 fn so_is_a_field_that_lets_its_provider_search_or_call() {
     let cases = [
-        (&ANTHROPIC as &dyn Language, &OPENAI_CHAT as &dyn Language, json!({ "mcp_servers": [{ "name": "a" }] }), Some("mcp_servers")),
+        (
+            &ANTHROPIC as &dyn Language,
+            &OPENAI_CHAT as &dyn Language,
+            json!({ "mcp_servers": [{ "name": "a" }] }),
+            Some("mcp_servers"),
+        ),
         (&ANTHROPIC, &OPENAI_CHAT, json!({ "mcp_servers": [] }), None),
         (&OPENAI_CHAT, &ANTHROPIC, json!({ "web_search_options": {} }), Some("web_search_options")),
         (&OPENAI_CHAT, &OPENAI_CHAT, json!({ "web_search_options": {} }), None),

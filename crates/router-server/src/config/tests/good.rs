@@ -151,7 +151,10 @@ fn providers_of_a_file() {
             "ollama: { headers: { X-Team: a }, timeout: { first_byte: 5m, total: 1h } }",
             ProviderSettings {
                 headers: vec![("X-Team".into(), secret("a"))],
-                timeout: times(300, 60, 3600),
+                timeout: Timeouts {
+                    attempt: TimeoutPolicy { whole: Some(Duration::from_mins(5)), ..times(300, 60, 3600).attempt },
+                    ..times(300, 60, 3600)
+                },
                 ..provider("ollama", Ollama)
             },
         ),
