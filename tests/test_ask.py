@@ -45,6 +45,12 @@ def test_an_unknown_provider_is_named(router):
     assert answer.json()["error"]["problems"][0]["pointer"] == "/provider"
 
 
+def test_an_unknown_model_is_named(router):
+    answer = router.http.post("/ask", json={"message": "x", "model": "nobody/nothing"})
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["error"]["problems"][0]["pointer"] == "/model"
+
+
 def test_bad_input_elsewhere_has_the_vendors_shape(router):
     chat = router.http.post("/v1/chat/completions", content=b"{", headers={"content-type": "application/json"})
     assert chat.status_code == 400

@@ -124,6 +124,8 @@ def test_order_is_stable(served):
 def test_an_unknown_server_is_not_found(served):
     answer = served.http.post("/mcp/nobody", json={"jsonrpc": "2.0", "id": 1, "method": "ping"}, headers={"accept": "application/json, text/event-stream"})
     assert answer.status_code == 404
+    told = answer.json()
+    assert (told["jsonrpc"], told["id"], told["error"]["code"]) == ("2.0", None, 404)
 
 
 def test_structured_content_arrives_as_it_was(served):

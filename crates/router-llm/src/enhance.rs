@@ -29,6 +29,11 @@ impl ClientRules {
         Self { rules: rules.collect(), inner }
     }
 
+    /// The model that a question of this caller goes to when it asks for `asked`.
+    pub fn model<'a>(&'a self, cx: &Cx, asked: &'a str) -> &'a str {
+        self.rule(cx).and_then(|rule| rule.model.as_deref()).unwrap_or(asked)
+    }
+
     fn rule(&self, cx: &Cx) -> Option<&ClientRule> {
         if self.rules.is_empty() {
             return None;

@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-use router_core::{BoxUpstream, Name, chat::Chat, layer::guard::Standing};
-use router_llm::models::ModelCard;
+use router_core::{BoxUpstream, Cx, Name, Result, chat::Chat, layer::guard::Standing};
+use router_llm::{enhance::ClientRules, models::ModelCard, route::Route};
 use router_mcp::server::Front;
 use tokio::time::Instant;
 
@@ -35,6 +35,10 @@ pub struct Gateway {
 pub struct Models {
     /// All of them.
     pub all: BoxUpstream<Chat>,
+    /// What becomes of the names that a client asks for.
+    pub rules: Arc<ClientRules>,
+    /// Who answers for a name.
+    pub route: Arc<Route>,
     /// The model of a question that names none.
     pub default: Option<Arc<str>>,
     /// The providers.
@@ -43,6 +47,13 @@ pub struct Models {
     pub defaults: BTreeMap<Name, Arc<str>>,
     /// What can be asked for by name.
     pub cards: Vec<ModelCard>,
+}
+
+impl Models {
+    /// Says why nobody would answer this caller for `model`, before anybody is asked.
+    pub fn knows(&self, cx: &Cx, model: &str) -> Result<()> {
+        self.route.targets(self.rules.model(cx, model)).map(drop)
+    }
 }
 
 /// The MCP servers.

@@ -64,6 +64,11 @@ pub trait Language: Dialect {
     /// An error as this dialect's clients know it: status and body.
     fn error(&self, error: &Error, request_id: &str) -> (u16, Bytes);
 
+    /// The same for a path at which nothing is.
+    fn nowhere(&self, error: &Error, request_id: &str) -> (u16, Bytes) {
+        self.error(error, request_id)
+    }
+
     /// The same in a stream that has begun.
     fn error_event(&self, error: &Error, request_id: &str) -> Bytes;
 
@@ -149,6 +154,8 @@ pub struct Mark {
     pub idle: bool,
     /// After it a close is a clean end, though more (usage, a terminator) may follow.
     pub last: bool,
+    /// Nothing follows it: the dialect's terminator.
+    pub end: bool,
     /// It is an error under a status of success.
     pub error: bool,
     /// The usage it tells.
@@ -158,7 +165,7 @@ pub struct Mark {
 /// What a client is told beside the reply itself.
 #[derive(Clone, Debug)]
 pub struct Told {
-    /// The id of the reply where its upstream gave none.
+    /// The id of the request, of which a reply has its own where its upstream gave none.
     pub request_id: String,
     /// The model, by the name the client asked for.
     pub model: String,
@@ -168,6 +175,13 @@ pub struct Told {
     pub created: i64,
     /// Whether the client of a stream asked for usage (OpenAI's `stream_options.include_usage`).
     pub usage: bool,
+}
+
+impl Told {
+    /// The id of a reply whose upstream gave none: that of its request, under the dialect's own prefix.
+    pub fn reply_id(&self, prefix: &str) -> String {
+        format!("{prefix}{}", self.request_id.strip_prefix("req_").unwrap_or(&self.request_id))
+    }
 }
 
 /// How a dialect's streams are framed.

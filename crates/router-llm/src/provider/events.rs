@@ -23,7 +23,11 @@ use crate::{
 /// What may come before the first content.
 const MAX_HEAD_BYTES: usize = 1 << 20;
 
-/// How long a stream that has told its end may stay open before it is taken as ended.
+/// How long the close may take that follows a terminator. Nothing else follows one; an upstream that closes in order
+/// keeps its connection for the next question, and nobody notices so short a wait.
+const FAREWELL: Duration = Duration::from_millis(10);
+
+/// How long a stream that has told its end without its terminator may stay open before it is taken as ended.
 const LEAVE: Duration = Duration::from_secs(2);
 
 /// Reads up to the first content and returns with it; an error that comes before is the call's own.
@@ -37,6 +41,7 @@ pub(super) async fn read(language: &'static dyn Language, meta: Meta, body: Inco
         broken: None,
         usage: Usage::default(),
         last: false,
+        over: false,
     };
     let first = events.first().await?;
     let rest = stream::unfold(events, |mut events| async move {
@@ -59,6 +64,8 @@ struct Events {
     usage: Usage,
     /// The end has been told: a close is a clean one.
     last: bool,
+    /// The terminator has come: nothing is waited for.
+    over: bool,
 }
 
 impl Events {
@@ -90,8 +97,11 @@ impl Events {
 
     /// The next frame; `None` after a clean end.
     async fn next(&mut self) -> Option<Result<Frame>> {
-        let next = if self.last { timeout(LEAVE, self.frame()).await.unwrap_or(Ok(None)) } else { self.frame().await };
+        let patience = if self.over { FAREWELL } else { LEAVE };
+        let next =
+            if self.last { timeout(patience, self.frame()).await.unwrap_or(Ok(None)) } else { self.frame().await };
         match next {
+            Ok(_) if self.over => None,
             Ok(Some(frame)) => Some(self.inspected(frame)),
             Ok(None) | Err(_) if self.last => None,
             Ok(None) => Some(Err(cut())),
@@ -154,6 +164,7 @@ impl Events {
     fn look(&mut self, event: &[u8]) -> Mark {
         let mark = self.language.scan(event, Shape::Stream);
         self.last |= mark.last;
+        self.over |= mark.end;
         if let Some(usage) = mark.usage {
             self.usage = joined(self.usage, usage);
         }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, future::Either, stream};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use router_core::{
-    Error, Provenance, Reply, Result, Upstream,
+    Cx, Error, Provenance, Reply, Result, Upstream,
     chat::{Chat, ChatReply, Event, Message, Part, Prompt, Role, Shape, Usage, fold},
     scan,
 };
@@ -69,12 +69,12 @@ pub async fn ask(gateway: &Arc<Gateway>, visit: &Visit, body: &Bytes) -> Respons
         Ok(question) => question,
         Err(problems) => return unprocessable(&problems, visit),
     };
-    let model = match question.model_at(&gateway.models) {
-        Ok(model) => model,
-        Err(problem) => return unprocessable(&[problem], visit),
-    };
     let mut visit = visit.clone();
     visit.name_client(question.client.as_deref());
+    let model = match question.known_model(&gateway.models, &visit.cx) {
+        Ok(model) => model,
+        Err(problem) => return unprocessable(&[problem], &visit),
+    };
     let streamed = question.stream;
     let call = {
         let (gateway, cx, chat) = (Arc::clone(gateway), visit.cx.clone(), question.into_chat(model));
@@ -84,6 +84,13 @@ pub async fn ask(gateway: &Arc<Gateway>, visit: &Visit, body: &Bytes) -> Respons
 }
 
 impl Question {
+    /// The model by its full name, for which somebody answers.
+    fn known_model(&self, models: &Models, cx: &Cx) -> Result<Arc<str>, Problem> {
+        let model = self.model_at(models)?;
+        models.knows(cx, &model).map_err(|error| problem("/model", format!("leads nowhere: {error}")))?;
+        Ok(model)
+    }
+
     /// The model by its full name, or what is missing to know it.
     fn model_at(&self, models: &Models) -> Result<Arc<str>, Problem> {
         let (found, named) = match (&self.provider, &self.model) {
@@ -355,7 +362,54 @@ fn json_response(body: &Value, visit: &Visit) -> Response<Body> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use router_core::Caller;
+    use router_llm::{
+        echo::Echo,
+        enhance::{ClientRule, ClientRules},
+        route::{Route, RouteSpec},
+    };
+
     use super::*;
+
+    /// Nobody but the echo, which also answers whatever `raycast` asks for.
+    fn models() -> Models {
+        let providers = [("echo".into(), Echo.boxed())].into();
+        let spec = RouteSpec { aliases: Vec::new(), default_provider: "echo".into(), providers };
+        let route = Arc::new(Route::new(spec).expect("a route"));
+        let rule = ClientRule { model: Some("echo/echo".into()), prompt: None };
+        let rules = Arc::new(ClientRules::new([("raycast".into(), rule)], Arc::clone(&route).boxed()));
+        Models {
+            all: Arc::clone(&rules).boxed(),
+            rules,
+            route,
+            default: None,
+            providers: ["echo".into()].into(),
+            defaults: [].into(),
+            cards: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_model_that_nobody_answers_for_is_a_problem_of_its_field() {
+        let nowhere = r#"leads nowhere: there is no model "ecko/m" (did you mean "echo/m"?)"#;
+        let nobody = r#"names "nobody", which is none of echo"#;
+        let unsaid = "is needed: the default provider has no model of its own (set `model` in its section)";
+        let table = [
+            (r#"{"message": "hi", "model": "ecko/m"}"#, Err(problem("/model", nowhere))),
+            (r#"{"message": "hi", "model": "ecko/m", "client": "raycast"}"#, Ok("ecko/m".into())),
+            (r#"{"message": "hi", "model": "m", "provider": "nobody"}"#, Err(problem("/provider", nobody))),
+            (r#"{"message": "hi"}"#, Err(problem("/model", unsaid))),
+            (r#"{"message": "hi", "model": "bare"}"#, Ok("bare".into())),
+        ];
+        for (body, expected) in table {
+            let question = Question::read(body.as_bytes()).expect("a question");
+            let mut visit = Visit::new(Caller::anonymous("r"), Duration::from_secs(1));
+            visit.name_client(question.client.as_deref());
+            assert_eq!(question.known_model(&models(), &visit.cx), expected, "{body}");
+        }
+    }
 
     fn pointers(body: &str) -> Vec<String> {
         let problems = Question::read(body.as_bytes()).expect_err("a bad question");

@@ -35,7 +35,7 @@ pub async fn one(
             let known: Vec<&str> = gateway.mcp.each.keys().map(|name| &**name).collect();
             let error = Error::new(Kind::NotFound, format!("there is no MCP server {server:?}"))
                 .hint(format!("there are: {}", known.join(", ")));
-            reject(&error, reject::Shape::Plain, &visit)
+            reject(&error, reject::Shape::Rpc, &visit)
         }
     }
 }
@@ -44,6 +44,6 @@ async fn enter(front: &Arc<Front>, visit: &Visit, request: Request) -> Response<
     let (parts, body) = request.into_parts();
     match read_body(&parts.headers, body, MCP_BYTES).await {
         Ok(body) => front.handle(visit.cx.clone(), &parts, body).await.map(Body::new),
-        Err(error) => reject(&error, reject::Shape::Plain, visit),
+        Err(error) => reject(&error, reject::Shape::Rpc, visit),
     }
 }

@@ -6,6 +6,7 @@ mod ask;
 mod chat;
 pub mod door;
 mod health;
+mod leftover;
 mod mcp;
 mod models;
 mod reject;
@@ -70,6 +71,7 @@ impl House {
     /// The life of a request, from its headers to the last byte of its answer.
     pub async fn enter(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let started = Instant::now();
+        let (request, leftover) = leftover::share(request);
         let (mut parts, body) = request.into_parts();
         if let Some(headers) = self.door.preflight(&parts) {
             return no_content(headers);
@@ -95,6 +97,7 @@ impl House {
             None => self.answer(Request::from_parts(parts, Body::new(body)), shape, visit.clone()).await,
             Some(error) => reject(&error, shape, &visit),
         };
+        leftover.clear(&mut response).await;
         mark(response.headers_mut(), &request_id, origin);
         tally.status = response.status().as_u16();
         tally.upstream = response.headers().get("x-mcp-router-upstream").cloned();
@@ -276,7 +279,7 @@ async fn nowhere(Extension(visit): Extension<Visit>, request: Request<Body>) -> 
     let path = request.uri().path();
     let error = Error::new(Kind::NotFound, format!("there is nothing at {path}"))
         .hint("try /ask, /v1/messages, /v1/chat/completions, /v1/models, /mcp, /health or /metrics");
-    reject(&error, shape_of(path), &visit)
+    reject(&error, shape_of(path).nowhere(), &visit)
 }
 
 async fn not_so(Extension(visit): Extension<Visit>, request: Request<Body>) -> Response<Body> {
@@ -307,6 +310,8 @@ fn shape_of(path: &str) -> reject::Shape {
         reject::Shape::Dialect(&ANTHROPIC)
     } else if path.starts_with("/v1/") {
         reject::Shape::Dialect(&OPENAI_CHAT)
+    } else if path == "/mcp" || path.starts_with("/mcp/") {
+        reject::Shape::Rpc
     } else {
         reject::Shape::Plain
     }

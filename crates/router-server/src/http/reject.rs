@@ -15,8 +15,22 @@ use super::visit::Visit;
 pub enum Shape {
     /// As the clients of a dialect know it; an upstream of the same dialect speaks for itself.
     Dialect(&'static dyn Language),
+    /// The same for a path at which nothing is: some dialects tell that from a model that does not exist.
+    Nowhere(&'static dyn Language),
+    /// As MCP's clients read it: an answer of JSON-RPC, to a message that was not read.
+    Rpc,
     /// Ours.
     Plain,
+}
+
+impl Shape {
+    /// The shape at a path at which nothing is.
+    pub fn nowhere(self) -> Self {
+        match self {
+            Self::Dialect(language) => Self::Nowhere(language),
+            Self::Nowhere(_) | Self::Rpc | Self::Plain => self,
+        }
+    }
 }
 
 /// Turns an error into a response, and writes it down for the operator.
@@ -27,6 +41,8 @@ pub fn reject(error: &Error, shape: Shape, visit: &Visit) -> Response<Body> {
             (words.status, words.body.clone())
         }
         (Shape::Dialect(language), _) => language.error(error, visit.id()),
+        (Shape::Nowhere(language), _) => language.nowhere(error, visit.id()),
+        (Shape::Rpc, _) => (plain_status(error.kind()).as_u16(), rpc_body(error, visit).into()),
         (Shape::Plain, _) => (plain_status(error.kind()).as_u16(), plain_body(error, visit).into()),
     };
     let mut response = Response::new(Body::from(body));
@@ -95,6 +111,24 @@ fn plain_body(error: &Error, visit: &Visit) -> String {
     .to_string()
 }
 
+/// The number is that of the status, which the protocol leaves alone; the id is that of nobody.
+fn rpc_body(error: &Error, visit: &Visit) -> String {
+    json!({
+        "jsonrpc": "2.0",
+        "id": null,
+        "error": {
+            "code": plain_status(error.kind()).as_u16(),
+            "message": error.to_string(),
+            "data": {
+                "kind": error.kind().as_str(),
+                "outcome": error.outcome().as_str(),
+                "request_id": visit.id(),
+            },
+        },
+    })
+    .to_string()
+}
+
 /// The status of an error at our own doors.
 pub const fn plain_status(kind: Kind) -> StatusCode {
     match kind {
@@ -109,5 +143,77 @@ pub const fn plain_status(kind: Kind) -> StatusCode {
         Kind::Protocol | Kind::Credential => StatusCode::BAD_GATEWAY,
         Kind::Cancelled => StatusCode::REQUEST_TIMEOUT,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use router_core::Caller;
+    use router_llm::dialect::{anthropic::ANTHROPIC, openai_chat::OPENAI_CHAT};
+    use serde_json::Value;
+
+    use super::*;
+
+    async fn told(error: &Error, shape: Shape) -> (u16, Value) {
+        let response = reject(error, shape, &Visit::new(Caller::anonymous("r"), Duration::from_secs(1)));
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.expect("a body").to_bytes();
+        (status, serde_json::from_slice(&body).expect("JSON"))
+    }
+
+    #[tokio::test]
+    async fn clients_of_mcp_read_an_answer_of_their_protocol() {
+        let cases = [
+            (Kind::Unauthorized, 401, "unauthorized"),
+            (Kind::Forbidden, 403, "forbidden"),
+            (Kind::NotFound, 404, "not_found"),
+            (Kind::TooLong, 413, "too_long"),
+        ];
+        for (kind, status, word) in cases {
+            let data = json!({ "kind": word, "outcome": "not_sent", "request_id": "r" });
+            let error = json!({ "code": status, "message": "why (do)", "data": data });
+            let expected = json!({ "jsonrpc": "2.0", "id": null, "error": error });
+            assert_eq!(told(&Error::new(kind, "why").hint("do"), Shape::Rpc).await, (status, expected));
+        }
+    }
+
+    #[test]
+    fn every_door_has_its_shape() {
+        let shape = |path| match super::super::shape_of(path) {
+            Shape::Dialect(language) => language.name(),
+            Shape::Nowhere(_) => "nowhere",
+            Shape::Rpc => "rpc",
+            Shape::Plain => "plain",
+        };
+        let table = [
+            ("/mcp", "rpc"),
+            ("/mcp/time", "rpc"),
+            ("/mcp/time/more", "rpc"),
+            ("/mcpx", "plain"),
+            ("/ask", "plain"),
+            ("/health/time", "plain"),
+            ("/v1/messages/stream", "anthropic"),
+            ("/v1/chat/completions", "openai"),
+            ("/v1/nothing", "openai"),
+        ];
+        for (path, expected) in table {
+            assert_eq!(shape(path), expected, "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_path_that_leads_nowhere_is_no_unknown_model() {
+        let error = Error::new(Kind::NotFound, "there is nothing at /v1/x");
+        let (status, body) = told(&error, Shape::Dialect(&OPENAI_CHAT).nowhere()).await;
+        assert_eq!((status, &body["error"]["type"]), (404, &json!("invalid_request_error")));
+        assert_eq!(
+            (&body["error"]["code"], &body["error"]["message"]),
+            (&json!("unknown_url"), &json!(error.message()))
+        );
+        let (status, body) = told(&error, Shape::Dialect(&ANTHROPIC).nowhere()).await;
+        assert_eq!((status, &body["error"]["type"]), (404, &json!("not_found_error")));
+        let (_, body) = told(&error, Shape::Dialect(&OPENAI_CHAT)).await;
+        assert_eq!(body["error"]["code"], json!("model_not_found"));
     }
 }

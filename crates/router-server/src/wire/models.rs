@@ -60,10 +60,14 @@ pub fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<Built> {
     let route = Route::new(RouteSpec { aliases: aliases.collect(), default_provider, providers })
         .context("the models of the configuration")?
         .with_meter(Arc::clone(metrics) as Arc<dyn Meter>);
+    let route = Arc::new(route);
+    let rules = Arc::new(ClientRules::new(rules(config), Arc::clone(&route).boxed()));
     let defaults = defaults(config);
     Ok(Built {
         models: Models {
-            all: ClientRules::new(rules(config), route.boxed()).boxed(),
+            all: Arc::clone(&rules).boxed(),
+            rules,
+            route,
             default: defaults.get(&config.default_provider).cloned(),
             providers: config.providers.iter().map(|settings| Arc::clone(&settings.name)).collect(),
             defaults,

@@ -37,8 +37,10 @@ fn look_at_event(event: &[u8]) -> Mark {
         "content_block_delta" => Mark { content: true, ..Mark::default() },
         "content_block_start" => Mark { content: begins_with_content(data), ..Mark::default() },
         "message_start" => Mark { usage: usage(data, "/message/usage"), ..Mark::default() },
-        "message_delta" => Mark { content: true, usage: usage(data, "/usage"), ..Mark::default() },
-        "message_stop" => Mark { content: true, last: true, ..Mark::default() },
+        "message_delta" => {
+            Mark { content: true, last: says_why(data), usage: usage(data, "/usage"), ..Mark::default() }
+        }
+        "message_stop" => Mark { content: true, last: true, end: true, ..Mark::default() },
         "ping" => Mark { idle: true, ..Mark::default() },
         _ => Mark { error: has_error(data), ..Mark::default() },
     }
@@ -55,6 +57,11 @@ fn has_error(json: &[u8]) -> bool {
 /// Texts and thoughts begin empty; a call already says which tool.
 fn begins_with_content(data: &[u8]) -> bool {
     !matches!(scan::find(data, "/content_block/type"), Some(b"\"text\"" | b"\"thinking\""))
+}
+
+/// Whether the reply says why it stops: all of it is there then, even when `message_stop` is left out.
+fn says_why(data: &[u8]) -> bool {
+    scan::find(data, "/delta/stop_reason").is_some_and(|reason| reason != b"null")
 }
 
 fn usage(json: &[u8], pointer: &str) -> Option<Usage> {

@@ -245,7 +245,7 @@ fn a_reply_of_nothing_is_a_message_all_the_same() {
     let body: Value = serde_json::from_str(&write(vec![], Shape::Whole)).unwrap();
     assert_eq!(
         (&body["id"], &body["content"], &body["stop_reason"]),
-        (&json!("req_1"), &json!([]), &json!("end_turn"))
+        (&json!("msg_1"), &json!([]), &json!("end_turn"))
     );
 }
 
@@ -283,8 +283,8 @@ fn a_glance_tells_what_layers_need() {
         ),
         (delta(0, &json!({ "type": "text_delta", "text": "a" })), Mark { content: true, ..mark() }),
         (closes(0), mark()),
-        (ends("end_turn"), Mark { content: true, usage: Some(told), ..mark() }),
-        (json!({ "type": "message_stop" }), Mark { content: true, last: true, ..mark() }),
+        (ends("end_turn"), Mark { content: true, last: true, usage: Some(told), ..mark() }),
+        (json!({ "type": "message_stop" }), Mark { content: true, last: true, end: true, ..mark() }),
         (json!({ "type": "error", "error": { "type": "api_error" } }), Mark { error: true, ..mark() }),
         (json!({ "type": "something_new" }), mark()),
     ];
@@ -293,7 +293,10 @@ fn a_glance_tells_what_layers_need() {
     }
     let bare = |text: &str| ANTHROPIC.scan(text.as_bytes(), Shape::Stream);
     assert_eq!(bare(": comment\n\n"), Mark { idle: true, ..mark() });
-    assert_eq!(bare("data: {\"type\": \"message_stop\"}\r\n\r\n"), Mark { content: true, last: true, ..mark() });
+    assert_eq!(
+        bare("data: {\"type\": \"message_stop\"}\r\n\r\n"),
+        Mark { content: true, last: true, end: true, ..mark() }
+    );
     let whole = |text: &str| ANTHROPIC.scan(text.as_bytes(), Shape::Whole);
     let usage = Usage { input: 1, output: 2, ..Usage::default() };
     assert_eq!(

@@ -94,6 +94,10 @@ fn json(value: &impl Serialize, out: &mut Vec<u8>) -> Result<()> {
         .map_err(|error| Error::new(Kind::Internal, "a reply could not be written").because(error))
 }
 
+fn id(told: &Told) -> String {
+    told.reply_id("msg_")
+}
+
 /// Writes the message that the events amount to, at their end.
 pub(super) struct WholeWriter {
     pub(super) told: Told,
@@ -111,8 +115,9 @@ impl ReplyWriter for WholeWriter {
         for part in &mut folded.message.parts {
             settle(part, folded.stop)?;
         }
+        let id = folded.id.clone().unwrap_or_else(|| id(&self.told));
         let message = Message {
-            id: folded.id.as_deref().unwrap_or(&self.told.request_id),
+            id: &id,
             kind: "message",
             role: "assistant",
             model: &self.told.model,
@@ -217,8 +222,9 @@ impl StreamWriter {
             return Ok(());
         }
         self.phase = Phase::Told;
+        let id = self.id.get_or_insert_with(|| id(&self.told));
         let message = Message {
-            id: self.id.as_deref().unwrap_or(&self.told.request_id),
+            id,
             kind: "message",
             role: "assistant",
             model: &self.told.model,

@@ -107,7 +107,7 @@ fn as_told(events: &[Event], id: &str) -> Folded {
 
 /// What of a reply OpenAI has words for. A whole message holds one thought, one text and the calls, in this order.
 fn as_openai(events: &[Event], shape: Shape) -> Folded {
-    let mut folded = as_told(events, "chatcmpl-req_1");
+    let mut folded = as_told(events, "chatcmpl-1");
     let mut parts: Vec<Part> = Vec::new();
     for part in folded.message.parts {
         match (part, parts.last_mut()) {
@@ -205,7 +205,7 @@ proptest! {
         prop_assert_eq!(broken_protocol(&stream), None);
         let events = read(&ANTHROPIC, Shape::Stream, [stream.as_bytes()]).unwrap();
         prop_assert_eq!(disorder(&events), None);
-        prop_assert_eq!(fold(events.clone()), as_told(&reply, "req_1"));
+        prop_assert_eq!(fold(events.clone()), as_told(&reply, "msg_1"));
         let content = |events: &[Event]| -> Vec<Event> {
             events.iter().filter(|event| !matches!(event, Event::Usage(_) | Event::Start { .. })).cloned().collect()
         };
@@ -217,7 +217,7 @@ proptest! {
         let body = write(&ANTHROPIC, Shape::Whole, &reply).unwrap();
         let events = read(&ANTHROPIC, Shape::Whole, [body.as_bytes()]).unwrap();
         prop_assert_eq!(disorder(&events), None);
-        prop_assert_eq!(fold(events), as_told(&reply, "req_1"));
+        prop_assert_eq!(fold(events), as_told(&reply, "msg_1"));
     }
 
     #[test]
@@ -254,7 +254,7 @@ proptest! {
         let stream = write(&ANTHROPIC, Shape::Stream, &reply).unwrap();
         let renamed = ANTHROPIC.rename(&stream.into(), &name).unwrap();
         let events = read(&ANTHROPIC, Shape::Stream, [&renamed[..]]).unwrap();
-        let mut expected = as_told(&reply, "req_1");
+        let mut expected = as_told(&reply, "msg_1");
         expected.model = Some(name);
         prop_assert_eq!(fold(events), expected);
     }

@@ -18,7 +18,7 @@ pub(super) fn look(event: &[u8], shape: Shape) -> Mark {
     for (key, value) in scan::members(event) {
         match key {
             b"message" => mark.content |= shape == Shape::Whole || says_something(value),
-            b"done" if value == b"true" => (mark.content, mark.last) = (true, true),
+            b"done" if value == b"true" => (mark.content, mark.last, mark.end) = (true, true, true),
             b"error" => mark.error = !NOTHING.contains(&value),
             b"prompt_eval_count" => usage.input = count(value),
             b"eval_count" => usage.output = count(value),

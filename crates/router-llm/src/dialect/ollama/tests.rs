@@ -170,7 +170,7 @@ fn a_glance_tells_what_a_line_carries() {
     let marks: Vec<Mark> = STREAM.lines().map(|line| OLLAMA.scan(line.as_bytes(), Shape::Stream)).collect();
     let content = Mark { content: true, ..Mark::default() };
     let usage = Some(Usage { input: 10, output: 4, ..Usage::default() });
-    let last = Mark { last: true, usage, ..content.clone() };
+    let last = Mark { last: true, end: true, usage, ..content.clone() };
     assert_eq!(marks, [content.clone(), content.clone(), content, last]);
     let nothing = OLLAMA.scan(&OLLAMA.ping(), Shape::Stream);
     assert_eq!(nothing, Mark::default());

@@ -12,10 +12,20 @@ pub(super) fn tell(error: &Error) -> (u16, Bytes) {
         Some(words) if words.dialect == NAME && words.status >= 400 => (words.status, words.body.clone()),
         Some(_) | None => {
             let (status, kind, code) = status_type_and_code(error);
-            let body = json!({ "error": { "message": error.to_string(), "type": kind, "param": null, "code": code } });
-            (status, body.to_string().into())
+            (status, write(error, kind, code))
         }
     }
+}
+
+fn write(error: &Error, kind: &str, code: Option<&str>) -> Bytes {
+    let body = json!({ "error": { "message": error.to_string(), "type": kind, "param": null, "code": code } });
+    body.to_string().into()
+}
+
+/// The same for a path at which nothing is.
+pub(super) fn tell_nowhere(error: &Error) -> (u16, Bytes) {
+    let (status, kind, _) = status_type_and_code(error);
+    (status, write(error, kind, Some("unknown_url")))
 }
 
 /// The same in a stream that has begun.

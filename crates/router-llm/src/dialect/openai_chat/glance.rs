@@ -27,7 +27,7 @@ pub(super) fn look(event: &[u8], shape: Shape) -> Mark {
     }
     match sse::read(event) {
         None => Mark { idle: true, ..Mark::default() },
-        Some(said) if said.data.trim_ascii() == DONE => Mark { last: true, ..Mark::default() },
+        Some(said) if said.data.trim_ascii() == DONE => Mark { last: true, end: true, ..Mark::default() },
         Some(said) => chunk(&said.data),
     }
 }

@@ -97,6 +97,10 @@ impl Language for OpenAiChat {
         failure::tell(error)
     }
 
+    fn nowhere(&self, error: &Error, _: &str) -> (u16, Bytes) {
+        failure::tell_nowhere(error)
+    }
+
     fn error_event(&self, error: &Error, _: &str) -> Bytes {
         failure::tell_event(error)
     }

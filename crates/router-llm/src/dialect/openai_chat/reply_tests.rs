@@ -365,7 +365,7 @@ fn a_glance_tells_what_an_event_carries() {
     let used = Some(Usage { input: 3, output: 2, ..Usage::default() });
     let table = [
         (": ping\n\n", Mark { idle: true, ..Mark::default() }),
-        ("data: [DONE]\n\n", Mark { last: true, ..Mark::default() }),
+        ("data: [DONE]\n\n", Mark { last: true, end: true, ..Mark::default() }),
         (r#"{"choices":[{"delta":{"role":"assistant","content":""}}]}"#, mark.clone()),
         (r#"{"choices":[{"delta":{"content":"a"}}],"usage":null,"error":null}"#, content.clone()),
         (r#"{"choices":[{"delta":{"content":null,"tool_calls":[{"index":0}]}}]}"#, content.clone()),

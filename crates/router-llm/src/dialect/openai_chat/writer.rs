@@ -49,7 +49,7 @@ impl ReplyWriter for WholeWriter {
 }
 
 fn id(told: &Told) -> String {
-    format!("chatcmpl-{}", told.request_id)
+    told.reply_id("chatcmpl-")
 }
 
 fn message(folded: &Folded) -> Value {

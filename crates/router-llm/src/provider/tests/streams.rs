@@ -226,7 +226,32 @@ async fn a_stream_that_has_told_its_end_need_not_be_closed() {
         let begun = Instant::now();
         let (frames, _, error) = read(of(OpenAi, &mock).await.unwrap()).await;
         assert_eq!((frames.concat(), error.is_none()), ([HELLO, STOP, DONE].concat().into_bytes(), true));
-        assert!(begun.elapsed() < Duration::from_secs(3));
+        assert!(begun.elapsed() < Duration::from_secs(1), "the terminator ends it, whatever the socket does");
+    }
+}
+
+#[tokio::test]
+async fn what_follows_a_terminator_is_not_waited_for() {
+    let chatter = (0..300).map(|_| written(&[COMMENT]));
+    let mock = acting([written(&[HELLO, STOP, DONE])].into_iter().chain(chatter).collect()).await;
+    let (frames, _, error) = read(of(OpenAi, &mock).await.unwrap()).await;
+    assert_eq!((frames.concat(), error.is_none()), ([HELLO, STOP, DONE].concat().into_bytes(), true));
+}
+
+#[tokio::test]
+async fn anthropics_stream_may_close_once_it_has_said_why_it_stops() {
+    let text = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"hi\"}}\n\n";
+    let ending = |reason: &str| {
+        format!(
+            "event: message_delta\ndata: {{\"type\":\"message_delta\",\"delta\":{{\"stop_reason\":{reason}}},\"usage\":{{\"output_tokens\":1}}}}\n\n"
+        )
+    };
+    for (reason, broken) in [("\"end_turn\"", None), ("null", Some(CUT))] {
+        let mock = acting(vec![written(&[text, &ending(reason)]), end()]).await;
+        let (frames, _, error) = read(of(Anthropic, &mock).await.unwrap()).await;
+        assert_eq!(frames.concat(), [text, &ending(reason)].concat().as_bytes());
+        assert_eq!(error.as_ref().map(Error::message), broken, "{reason}");
+        assert!(error.is_none_or(|error| error.upstream().map(|name| &**name) == Some("anthropic")), "it says who");
     }
 }
 
