@@ -33,8 +33,11 @@ pub async fn one(
         Some(front) => enter(front, &visit, request).await,
         None => {
             let known: Vec<&str> = gateway.mcp.each.keys().map(|name| &**name).collect();
-            let error = Error::new(Kind::NotFound, format!("there is no MCP server {server:?}"))
-                .hint(format!("there are: {}", known.join(", ")));
+            let hint = match known.as_slice() {
+                [] => "add it under `mcpServers` of the configuration".to_owned(),
+                known => format!("there are: {}", known.join(", ")),
+            };
+            let error = Error::new(Kind::NotFound, format!("there is no MCP server {server:?}")).hint(hint);
             reject(&error, reject::Shape::Rpc, &visit)
         }
     }
