@@ -90,7 +90,7 @@ impl Admission {
         if let Some(left) = guard.throttle().remaining() {
             return Err(cooling_down(left));
         }
-        let ticket = guard.circuit.admit().map_err(rejected)?;
+        let ticket = guard.circuit.admit().map_err(|rejection| rejected(rejection, guard))?;
         guard.in_flight.fetch_add(1, Ordering::Relaxed);
         Ok(Self { guard: Arc::clone(guard), ticket, settled: false })
     }
@@ -151,13 +151,17 @@ fn cooling_down(left: Duration) -> Error {
     Error::new(Kind::Limited, message).outcome_is(Outcome::NotSent).retry_after(left)
 }
 
-fn rejected(rejection: Rejection) -> Error {
-    let message = match rejection.state {
+/// Says why, too: an open breaker must not hide what opened it.
+fn rejected(rejection: Rejection, guard: &Guard) -> Error {
+    let mut message = match rejection.state {
         State::Closed | State::Open => {
             format!("the breaker is open after repeated faults; next try in {} s", whole_seconds(rejection.reopens_in))
         }
         State::HalfOpen => "the breaker is half-open; a first call is finding out whether it is well again".to_owned(),
     };
+    if let Some(last) = guard.last_fault() {
+        message = format!("{message}; the last fault: {}", last.message());
+    }
     Error::new(Kind::Open, message).retry_after(rejection.reopens_in)
 }
 

@@ -134,6 +134,10 @@ impl Guard {
         self.latency.store(u64::try_from(time.as_micros()).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
     }
 
+    pub(super) fn last_fault(&self) -> Option<Error> {
+        self.last_error.lock().as_ref().map(|(error, _)| error.clone())
+    }
+
     pub(super) fn remember(&self, error: &Error) {
         *self.last_error.lock() = Some((error.clone(), Instant::now()));
     }

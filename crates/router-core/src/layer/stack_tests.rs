@@ -100,7 +100,8 @@ async fn an_open_breaker_says_so_at_once() {
     let wait = error.wait().unwrap();
     assert_eq!(Some(wait), guard.standing().reopens_in);
     let seconds = wait.as_secs_f64().ceil();
-    assert_eq!(error.to_string(), format!("u: the breaker is open after repeated faults; next try in {seconds} s"));
+    let told = format!("u: the breaker is open after repeated faults; next try in {seconds} s; the last fault: down");
+    assert_eq!(error.to_string(), told);
     let last = guard.standing().last_error.unwrap();
     assert_eq!((last.error.to_string().as_str(), last.age), ("u: down", Duration::ZERO));
 }
