@@ -133,6 +133,13 @@ def test_structured_content_arrives_as_it_was(served):
     assert result["structuredContent"]["timezone"] == "UTC"
 
 
+def test_an_answer_says_who_gave_it(served):
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "time__get_current_time", "arguments": {"timezone": "UTC"}}}
+    answer = served.http.post("/mcp", json=body, headers={"accept": "application/json"})
+    signed = [answer.headers[f"x-mcp-router-{name}"] for name in ("upstream", "source", "cache", "attempts")]
+    assert signed == ["time", "live", "none", "1"]
+
+
 def test_servers_are_in_health_and_metrics(served):
     assert success(served.call("everything__echo", {"message": "x"}))
     for name in ("everything", "filesystem", "time"):

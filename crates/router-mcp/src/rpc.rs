@@ -17,6 +17,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
+use crate::fields;
+
 /// The numbers of errors that the protocol gives a meaning to.
 pub mod code {
     /// The bytes are not JSON.
@@ -169,6 +171,18 @@ fn refused(frame: &[u8], flaw: Flaw) -> RpcError {
 pub fn read(frame: &Bytes) -> Result<Message, RpcError> {
     let envelope = Envelope::scan(frame).map_err(|flaw| refused(frame, flaw))?;
     envelope.ok_or_else(|| invalid("a message is a JSON object"))?.message(frame)
+}
+
+/// Reads one message of a client. Under a null id no answer would find its question; servers that write their empty
+/// fields down mean a notification by it, and [`read`] takes it as one.
+pub fn read_client(frame: &Bytes) -> Result<Message, RpcError> {
+    let message = read(frame)?;
+    if let Message::Notification { .. } = &message
+        && fields::get(&Raw::trusted(Bytes::clone(frame)), "id").is_some()
+    {
+        return Err(invalid("`id` of a request has to be a string or a number"));
+    }
+    Ok(message)
 }
 
 /// Whether a frame is a batch, which only the revision 2025-03-26 has.

@@ -64,7 +64,7 @@ impl State {
             }
             Self::Failed { error } => {
                 Error::new(error.kind(), format!("failed too often and is not started again: {}", error.message()))
-                    .hint("mend the cause, then restart the server")
+                    .hint("mend the cause, then restart the router")
             }
             Self::Stopped => Error::new(Kind::Unavailable, "the server was stopped"),
         };
@@ -208,7 +208,7 @@ impl Supervisor {
             tracing::warn!(server = %self.spec.name, %error, next_start = ?pause, "down");
             State::BackingOff { error: error.clone(), until: now + pause }
         } else {
-            tracing::error!(server = %self.spec.name, %error, "down too often: restart it by hand");
+            tracing::error!(server = %self.spec.name, %error, "down too often: mend the cause, then restart the router");
             State::Failed { error: error.clone() }
         };
         self.state.send_replace(state);

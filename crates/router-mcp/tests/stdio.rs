@@ -158,6 +158,18 @@ async fn what_cannot_start_says_why() {
 }
 
 #[tokio::test]
+async fn what_ends_at_its_start_is_quoted_once() {
+    let bench = Bench::with(Protocol::Auto, &[], |program| {
+        "/bin/sh".clone_into(&mut program.command);
+        program.args = ["-c", "echo no token >&2; exit 3"].map(str::to_owned).to_vec();
+    });
+    bench.state(ServerState::BackingOff).await;
+    let said = bench.server.status().last_error.unwrap_or_default();
+    assert_eq!(said, "the server ended with code 3; it said: no token");
+    bench.end().await;
+}
+
+#[tokio::test]
 async fn a_stopped_output_ends_the_connection() {
     let bench = Bench::start(&["stay"]);
     bench.echo().await;

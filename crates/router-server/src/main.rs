@@ -21,7 +21,7 @@ use clap::Parser;
 
 use crate::{
     cli::{Cli, Command, Flags},
-    config::{Config, Environment},
+    config::{Config, Environment, Warning},
     telemetry::log,
 };
 
@@ -48,15 +48,20 @@ fn main() -> ExitCode {
 fn with_config(flags: &Flags, run: impl FnOnce(Config) -> ExitCode) -> ExitCode {
     match config::load(flags, &Environment::of_process()) {
         Ok((config, warnings)) => {
-            for warning in warnings {
-                tell(&format!("warning: {warning}"));
-            }
+            warn(&warnings);
             run(config)
         }
         Err(problems) => {
+            warn(problems.warnings());
             tell(&problems.to_string());
             ExitCode::from(MISUSED)
         }
+    }
+}
+
+fn warn(warnings: &[Warning]) {
+    for warning in warnings {
+        tell(&format!("warning: {warning}"));
     }
 }
 

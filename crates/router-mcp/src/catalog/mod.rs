@@ -127,7 +127,7 @@ impl Catalog {
     }
 
     async fn listings(&self, list: List) -> Vec<(&Arc<Shelf>, Result<Arc<Listing>>)> {
-        let each = self.shelves.iter().map(async |server| (server, server.current(list).await));
+        let each = self.shelves.iter().map(async |server| (server, server.current(list, self.naming).await));
         join_all(each).await
     }
 
@@ -175,7 +175,7 @@ impl Catalog {
         let params = required(lookup.params.as_ref())?;
         let name = fields::text(params, "name").ok_or_else(|| missing("name"))?;
         let (server, own) = self.locate(&name).ok_or_else(|| self.unknown(List::Prompts, &name))?;
-        if let Known::Absent = server.find(List::Prompts, own).await {
+        if let Known::Absent = server.find(List::Prompts, own, self.naming).await {
             return Err(self.unknown(List::Prompts, &name));
         }
         let params = fields::with_field(params, "name", &rpc::quoted(own));
@@ -223,7 +223,7 @@ impl Upstream<ToolCall> for Catalog {
         if server.offer.hides(own) {
             return Err(self.unknown(List::Tools, &name));
         }
-        match server.find(List::Tools, own).await {
+        match server.find(List::Tools, own, self.naming).await {
             Known::Item(tool) => mark(&mut call, &server.offer, &tool),
             Known::Absent => return Err(self.unknown(List::Tools, &name)),
             Known::Nothing => call.name = own.into(),
@@ -276,5 +276,7 @@ fn missing(key: &str) -> Error {
 const KNOWN_WAIT: Duration = Duration::from_secs(5);
 /// How long a list may take of which nothing is known yet: a server installed on its first start needs a while.
 const FIRST_WAIT: Duration = Duration::from_secs(10);
+/// How much of it one list of many servers spends on a server that is not up.
+const START_WAIT: Duration = Duration::from_secs(2);
 /// How long a refresh goes on after those who waited for it have gone.
 const FETCH_TIME: Duration = Duration::from_mins(1);

@@ -9,14 +9,14 @@ use futures_util::{
 };
 use parking_lot::Mutex;
 use router_core::{
-    Caller, Cx, Error, Kind, Raw, Reply, Result, Scope, Source, Upstream,
+    Caller, Cx, Error, Kind, Outcome, Raw, Reply, Result, Scope, Source, Upstream,
     tool::{Answer, Lookup},
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    FETCH_TIME, FIRST_WAIT, KNOWN_WAIT, Offer,
+    FETCH_TIME, FIRST_WAIT, KNOWN_WAIT, Naming, Offer, START_WAIT,
     listing::{Item, List, Listing},
     uri,
 };
@@ -24,10 +24,13 @@ use crate::{
     client::ServerState,
     fields,
     rpc::{RpcError, code},
+    view::Revision,
 };
 
 /// How many pages of one list are fetched.
 const MAX_PAGES: usize = 100;
+/// How often a server that is starting is looked at.
+const GLANCE: Duration = Duration::from_millis(50);
 
 /// A refresh that several may wait for.
 type Flight = Shared<BoxFuture<'static, Result<Arc<Listing>>>>;
@@ -37,6 +40,8 @@ pub(super) struct Shelf {
     slots: [Slot; 4],
     /// What it last said that it can do: while it is away, that still counts.
     said: Mutex<Option<Raw>>,
+    /// When its first lists were first asked for, since it last came up or changed.
+    asked: Mutex<Option<(Revision, Instant)>>,
     tasks: TaskTracker,
 }
 
@@ -59,7 +64,7 @@ pub(super) enum Known {
 
 impl Shelf {
     pub(super) fn new(offer: Offer, tasks: TaskTracker) -> Self {
-        Self { offer, slots: Default::default(), said: Mutex::default(), tasks }
+        Self { offer, slots: Default::default(), said: Mutex::default(), asked: Mutex::default(), tasks }
     }
 
     fn slot(&self, list: List) -> &Slot {
@@ -96,7 +101,7 @@ impl Shelf {
     }
 
     /// The list as it is now, or the last known when the server is away or slow.
-    pub(super) async fn current(self: &Arc<Self>, list: List) -> Result<Arc<Listing>> {
+    pub(super) async fn current(self: &Arc<Self>, list: List, naming: Naming) -> Result<Arc<Listing>> {
         if !self.may_have(list.capability()) {
             return Ok(Arc::new(Listing::new(list, 0)));
         }
@@ -106,7 +111,7 @@ impl Shelf {
             return Ok(Arc::clone(known));
         }
         let wait = match (&known, self.offer.view.state()) {
-            (None, _) => FIRST_WAIT,
+            (None, state) => self.first_wait(state, naming),
             (Some(_), ServerState::Ready) => KNOWN_WAIT,
             (Some(_), ServerState::Starting | ServerState::BackingOff | ServerState::Failed | ServerState::Stopped) => {
                 Duration::ZERO
@@ -115,7 +120,28 @@ impl Shelf {
         match timeout(wait, self.since(list, revision)).await {
             Ok(Ok(listing)) => Ok(listing),
             Ok(Err(error)) => known.ok_or(error),
-            Err(_) => known.ok_or_else(|| Error::new(Kind::Timeout, "no list within 10 s").at(&self.offer.name)),
+            Err(_) => known
+                .ok_or_else(|| Error::new(Kind::Timeout, "the server has not given its list yet").at(&self.offer.name)),
+        }
+    }
+
+    /// How long a list may take of which nothing is known. Where other servers wait for the answer, all first lists of
+    /// this one share one stretch of time, which begins anew when it comes up: its clients are told of that.
+    fn first_wait(&self, state: ServerState, naming: Naming) -> Duration {
+        if naming == Naming::Plain {
+            return FIRST_WAIT;
+        }
+        let (revision, now) = (*self.offer.view.revisions().borrow(), Instant::now());
+        let since = match &mut *self.asked.lock() {
+            Some((asked, since)) if *asked == revision => *since,
+            asked => asked.insert((revision, now)).1,
+        };
+        let left = FIRST_WAIT.saturating_sub(now.duration_since(since));
+        match state {
+            ServerState::Ready => left,
+            ServerState::Starting | ServerState::BackingOff | ServerState::Failed | ServerState::Stopped => {
+                left.min(START_WAIT)
+            }
         }
     }
 
@@ -130,7 +156,8 @@ impl Shelf {
 
     fn refresh(self: &Arc<Self>, list: List) -> Flight {
         let mut flight = self.slot(list).flight.lock();
-        if let Some(flying) = flight.as_ref().filter(|flight| flight.peek().is_none()) {
+        // It lands only when it is looked at, and nobody may have waited to the end.
+        if let Some(flying) = flight.as_ref().filter(|&flight| flight.clone().now_or_never().is_none()) {
             return flying.clone();
         }
         let server = Arc::clone(self);
@@ -143,7 +170,20 @@ impl Shelf {
         started
     }
 
+    /// Waits until the server has come up or failed: what is asked too early would count as its fault, and the breaker
+    /// would keep it away when it is up.
+    async fn started(&self) -> Result<()> {
+        let starting = async {
+            while self.offer.view.state() == ServerState::Starting {
+                sleep(GLANCE).await;
+            }
+        };
+        let late = |_| Error::new(Kind::Unavailable, "the server is still starting").outcome_is(Outcome::NotSent);
+        timeout(FETCH_TIME, starting).await.map_err(|elapsed| late(elapsed).at(&self.offer.name))
+    }
+
     async fn fetch(&self, list: List) -> Result<Arc<Listing>> {
+        self.started().await?;
         let cx = Cx::new(Arc::new(catalog()), FETCH_TIME);
         let mut listing = Listing::new(list, self.revision(list));
         let mut cursor = None;
@@ -168,7 +208,7 @@ impl Shelf {
     }
 
     /// What is known of a name. A list that lacks it may be out of date, and is asked for once more.
-    pub(super) async fn find(self: &Arc<Self>, list: List, key: &str) -> Known {
+    pub(super) async fn find(self: &Arc<Self>, list: List, key: &str, naming: Naming) -> Known {
         let Some(known) = self.known(list) else {
             drop(self.refresh(list));
             return Known::Nothing;
@@ -176,7 +216,7 @@ impl Shelf {
         if let Some(item) = known.get(key) {
             return Known::Item(item.clone());
         }
-        match self.current(list).await {
+        match self.current(list, naming).await {
             Ok(listing) => listing.get(key).map_or(Known::Absent, |item| Known::Item(item.clone())),
             Err(_) => Known::Nothing,
         }

@@ -233,6 +233,45 @@ async fn a_slow_server_delays_a_list_at_most_once_and_shortly() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_hangs_at_its_start_is_waited_for_once_by_all_lists_and_heard_when_it_is_up() {
+    let hanging = Fake::new("hanging").on_lookup(|_, _| async {
+        sleep(Duration::from_secs(3)).await;
+        Ok(Answer::new(raw(ONE_TOOL)))
+    });
+    *hanging.state.lock() = ServerState::Starting;
+    let quick = Fake::new("quick").says(&[("tools/list", ONE_TOOL)]);
+    let union = catalog(&[&hanging, &quick]);
+    let all = [What::Tools, What::Resources, What::ResourceTemplates, What::Prompts];
+
+    let begun = Instant::now();
+    for what in all {
+        look(&union, what, "").await.unwrap();
+    }
+    assert!(begun.elapsed() <= 4 * START_WAIT + Duration::from_millis(10), "{:?}", begun.elapsed());
+    look(&union, What::Tools, "").await.unwrap();
+    look(&union, What::Tools, "").await.unwrap();
+    assert!(begun.elapsed() <= FIRST_WAIT + Duration::from_millis(10), "{:?}", begun.elapsed());
+
+    for wait in [0, 1, 100] {
+        sleep(Duration::from_secs(wait)).await;
+        for what in all {
+            let begun = Instant::now();
+            assert!(!look(&union, what, "").await.unwrap().contains("hanging"));
+            assert!(begun.elapsed() < Duration::from_millis(10), "{what:?} after {wait} s: {:?}", begun.elapsed());
+        }
+    }
+
+    sleep(2 * FETCH_TIME).await;
+    assert!(hanging.asked.lock().is_empty(), "what is asked too early counts as a fault");
+    *hanging.state.lock() = ServerState::Ready;
+    let mut changes = union.changes();
+    hanging.change(|revision| *revision = revision.anew());
+    assert!(changes.next().await.tools);
+    let list = look(&union, What::Tools, "").await.unwrap();
+    assert!(list.contains("hanging__now") && list.contains("quick__now"), "{list}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_list_is_fetched_when_it_changed_or_its_time_passed_and_by_one_only() {
     let fake = Fake::new("s").on_lookup(|_, _| async {
         sleep(Duration::from_secs(1)).await;

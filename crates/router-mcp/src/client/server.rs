@@ -11,11 +11,11 @@ use router_core::{
 };
 use tokio::{
     sync::{mpsc, watch},
-    time::{timeout, timeout_at},
+    time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Channel, Era, Launch, Question, ServerSpec, Surroundings, session::AFTER_DEADLINE};
+use super::{Channel, Era, Launch, Question, ServerSpec, Surroundings};
 use crate::{
     supervisor::{Order, State, Supervisor},
     view::{Revision, ServerView},
@@ -23,6 +23,10 @@ use crate::{
 
 /// How long a stop may take; the guard of a process ends within 5 s.
 const STOP_MAX: Duration = Duration::from_secs(8);
+/// How long a call waits for a server that is still starting.
+const START_WAIT: Duration = Duration::from_secs(10);
+/// How long before the caller's deadline that wait ends: the layer in front does not know that nothing was sent.
+const BEFORE_DEADLINE: Duration = Duration::from_millis(250);
 
 /// One server.
 pub struct McpServer {
@@ -101,10 +105,13 @@ impl McpServer {
             return ready;
         }
         let mut state = self.state.clone();
-        match timeout_at(cx.deadline() + AFTER_DEADLINE, state.wait_for(|state| state.channel().is_some())).await {
+        let allowed = cx.remaining().saturating_sub(BEFORE_DEADLINE);
+        let (wait, late) =
+            if allowed < START_WAIT { (allowed, Kind::Deadline) } else { (START_WAIT, Kind::Unavailable) };
+        match timeout(wait, state.wait_for(|state| state.channel().is_some())).await {
             Ok(Ok(state)) => state.channel().unwrap_or_else(|| Err(gone())),
             Ok(Err(_)) => Err(gone()),
-            Err(_) => Err(Error::new(Kind::Deadline, "the server is still starting").outcome_is(Outcome::NotSent)),
+            Err(_) => Err(Error::new(late, "the server is still starting").outcome_is(Outcome::NotSent)),
         }
     }
 }
@@ -206,6 +213,38 @@ impl ServerState {
             Self::BackingOff => "backing_off",
             Self::Failed => "failed",
             Self::Stopped => "stopped",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use router_core::Caller;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_cannot_wait_for_the_start_any_longer_says_so_before_its_time_is_up() {
+        let tasks = TaskTracker::new();
+        let (_sender, state) = watch::channel(State::Starting);
+        let (orders, _receiver) = mpsc::channel(1);
+        let server = McpServer { name: "s".into(), state, orders, around: Surroundings::new(&tasks) };
+        for (allowed, waited, kind) in [
+            (30_000, 10_000, Kind::Unavailable),
+            (10_000, 9_750, Kind::Deadline),
+            (1_000, 750, Kind::Deadline),
+            (100, 0, Kind::Deadline),
+        ] {
+            let cx = Cx::new(Arc::new(Caller::anonymous("r")), Duration::from_millis(allowed));
+            let begun = Instant::now();
+            let error = server.call(&cx, ToolCall::new("t", None)).await.unwrap_err();
+            assert_eq!(
+                (error.kind(), error.outcome(), error.message()),
+                (kind, Outcome::NotSent, "the server is still starting")
+            );
+            let waited = Duration::from_millis(waited);
+            assert!(begun.elapsed() >= waited && begun.elapsed() < waited + Duration::from_millis(10), "{allowed}");
         }
     }
 }

@@ -30,6 +30,8 @@ use crate::guard;
 const INHERITED: [&str; 5] = ["PATH", "HOME", "LANG", "TMPDIR", "USER"];
 /// How many lines in a row may be no messages before the server counts as sick.
 const GARBAGE_MAX: u32 = 1000;
+/// Between what happened to a server and what it last complained about.
+const IT_SAID: &str = "; it said: ";
 /// What the end of the pipe and the end of the process wait for one another, so that the error can tell the code.
 const TOGETHER: Duration = Duration::from_millis(40);
 /// How long a guard may take to end everything; it gives its server 2 s twice.
@@ -164,11 +166,14 @@ impl Process {
         Some(reason.unwrap_or_default())
     }
 
-    /// An error about this process, with what it last complained about.
+    /// An error about this process, with what it last complained about, unless it is in it already.
     pub(super) fn with_last_words(&self, mut reason: String) -> String {
+        if reason.contains(IT_SAID) {
+            return reason;
+        }
         if let Some(words) = self.last_words.last(3) {
             let words: String = words.chars().take(400).collect();
-            reason.push_str("; it said: ");
+            reason.push_str(IT_SAID);
             reason.push_str(&words);
         }
         reason

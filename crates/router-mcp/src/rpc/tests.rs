@@ -67,6 +67,19 @@ fn what_is_no_message_is_refused_with_its_reason() {
 }
 
 #[test]
+fn a_null_id_is_refused_to_clients_only() {
+    let told = Message::Notification { method: "ping".into(), params: None };
+    for (frame, of_a_client) in [
+        (r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#, Err(code::INVALID_REQUEST)),
+        (r#"{"jsonrpc":"2.0","method":"ping","params":null}"#, Ok(told.clone())),
+    ] {
+        assert_eq!(read_str(frame).as_ref(), Ok(&told), "{frame}");
+        let frame = Bytes::from_static(frame.as_bytes());
+        assert_eq!(read_client(&frame).map_err(|error| error.code), of_a_client, "{frame:?}");
+    }
+}
+
+#[test]
 fn what_is_written_can_be_read() {
     let params = raw(r#"{"b":1,"a":[]}"#);
     assert_eq!(

@@ -7,7 +7,7 @@ use http::{
     header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE},
     request::Parts,
 };
-use router_core::{Cx, Raw};
+use router_core::{Cx, Provenance, Raw};
 use tokio::{
     sync::mpsc,
     time::{Duration, sleep},
@@ -34,6 +34,7 @@ const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 impl Front {
     /// Answers one HTTP request. The caller has read the body, and checked its size, who asks, `Host` and `Origin`.
+    /// Where a single answer of an upstream is the whole response, its [`Provenance`] is in the extensions.
     pub async fn handle(&self, cx: Cx, parts: &Parts, body: Bytes) -> Response<Body> {
         let outcome = match parts.method {
             Method::POST => self.post(cx, &parts.headers, body).await,
@@ -48,7 +49,7 @@ impl Front {
         if rpc::is_batch(&body) {
             return self.batch(cx, headers, &body).await;
         }
-        match rpc::read(&body)? {
+        match rpc::read_client(&body)? {
             Message::Request { id, method, params } => {
                 let outcome = self.request(cx, headers, Question::new(id.clone(), method, params)).await;
                 Ok(outcome.unwrap_or_else(|refusal| refused(Some(&id), &refusal)))
@@ -167,6 +168,7 @@ impl Front {
 struct Answered {
     status: StatusCode,
     message: Bytes,
+    provenance: Option<Provenance>,
 }
 
 impl Answered {
@@ -176,7 +178,17 @@ impl Answered {
             Err(error) if version.is_modern() => status_of(error.code),
             _ => StatusCode::OK,
         };
-        Self { status, message: reply(id, &outcome) }
+        let message = reply(id, &outcome);
+        Self { status, message, provenance: outcome.ok().and_then(|told| told.provenance) }
+    }
+
+    /// It alone, with nothing before it.
+    fn alone(self) -> Response<Body> {
+        let mut response = json(self.status, self.message);
+        if let Some(provenance) = self.provenance {
+            response.extensions_mut().insert(provenance);
+        }
+        response
     }
 }
 
@@ -197,15 +209,14 @@ async fn respond(
 ) -> Response<Body> {
     if !accepts.events {
         drop(notes);
-        let answered = work.await;
-        return json(answered.status, answered.message);
+        return work.await.alone();
     }
     let first = tokio::select! {
         biased;
         Some(note) = notes.recv() => Some(note),
         answered = &mut work => {
             if accepts.json && notes.is_empty() {
-                return json(answered.status, answered.message);
+                return answered.alone();
             }
             work = std::future::ready(answered).boxed();
             None

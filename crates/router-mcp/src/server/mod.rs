@@ -20,7 +20,7 @@ use std::{pin::pin, sync::Arc};
 
 use bytes::Bytes;
 use router_core::{
-    BoxUpstream, Cx, Raw, Upstream,
+    BoxUpstream, Cx, Provenance, Raw, Upstream,
     tool::{Lookup, ToolCall, What},
 };
 use serde_json::json;
@@ -82,8 +82,21 @@ struct Question {
     session: Option<Arc<Session>>,
 }
 
+/// The result of a request.
+struct Told {
+    result: Raw,
+    /// Where it is from, when it is the answer of an upstream and not our own.
+    provenance: Option<Provenance>,
+}
+
+impl From<Raw> for Told {
+    fn from(result: Raw) -> Self {
+        Self { result, provenance: None }
+    }
+}
+
 /// The result, or the error, of a request; `None` when the client has cancelled it.
-type Outcome = Option<Result<Raw, RpcError>>;
+type Outcome = Option<Result<Told, RpcError>>;
 
 impl Front {
     /// An endpoint with no session yet.
@@ -113,18 +126,19 @@ impl Front {
         }
     }
 
-    async fn answer(&self, cx: &Cx, question: &Question) -> Result<Raw, RpcError> {
-        let result = match (&*question.method, question.version.is_modern()) {
+    async fn answer(&self, cx: &Cx, question: &Question) -> Result<Told, RpcError> {
+        let told = match (&*question.method, question.version.is_modern()) {
             ("tools/call", _) => self.call(cx, question).await?,
-            ("ping", false) => fields::empty(),
-            ("logging/setLevel", false) => set_level(question)?,
-            ("server/discover", true) => self.discovery(),
+            ("ping", false) => fields::empty().into(),
+            ("logging/setLevel", false) => set_level(question)?.into(),
+            ("server/discover", true) => self.discovery().into(),
             (method, _) => self.look_up(cx, method, question).await?,
         };
-        Ok(self.0.shape.fit(&result, &question.method, question.version))
+        let result = self.0.shape.fit(&told.result, &question.method, question.version);
+        Ok(Told { result, ..told })
     }
 
-    async fn call(&self, cx: &Cx, question: &Question) -> Result<Raw, RpcError> {
+    async fn call(&self, cx: &Cx, question: &Question) -> Result<Told, RpcError> {
         let wrong = || RpcError::new(code::INVALID_PARAMS, "`name` is missing, or no string");
         let params = question.params.as_ref().ok_or_else(wrong)?;
         let ([name, arguments], extra) = fields::split(params, ["name", "arguments"]);
@@ -135,11 +149,11 @@ impl Front {
         let call = ToolCall { extra, ..ToolCall::new(name, arguments) };
         match self.0.setup.tools.call(cx, call).await {
             Ok(answer) => Ok(shape::told(&answer)),
-            Err(error) => failure::of_tool(&error, question.version),
+            Err(error) => question.fails(&error),
         }
     }
 
-    async fn look_up(&self, cx: &Cx, method: &str, question: &Question) -> Result<Raw, RpcError> {
+    async fn look_up(&self, cx: &Cx, method: &str, question: &Question) -> Result<Told, RpcError> {
         let what = looked_up(method).ok_or_else(|| failure::no_such_method(method))?;
         let ([extra], params) =
             question.params.as_ref().map(|params| fields::split(params, [META])).unwrap_or_default();
@@ -219,18 +233,18 @@ impl Question {
         Requester { out, progress, level: Some(level), capabilities, session: self.session.clone() }
     }
 
-    fn fails(&self, error: &router_core::Error) -> Result<Raw, RpcError> {
+    fn fails(&self, error: &router_core::Error) -> Result<Told, RpcError> {
         match &*self.method {
-            "tools/call" => failure::of_tool(error, self.version),
+            "tools/call" => failure::of_tool(error, self.version).map(Told::from),
             _ => Err(failure::of(error, self.version)),
         }
     }
 }
 
 /// The message that answers a request.
-fn reply(id: &Id, outcome: &Result<Raw, RpcError>) -> Bytes {
+fn reply(id: &Id, outcome: &Result<Told, RpcError>) -> Bytes {
     match outcome {
-        Ok(result) => rpc::result(id, result),
+        Ok(told) => rpc::result(id, &told.result),
         Err(error) => rpc::error(Some(id), error),
     }
 }

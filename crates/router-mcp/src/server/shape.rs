@@ -1,9 +1,10 @@
 //! The last touches to a result: what its client's era wants to see in it, and where it is from.
 
-use router_core::{CacheUse, Raw, Reply, Source, tool::Answer};
+use router_core::{CacheUse, Provenance, Raw, Reply, Source, tool::Answer};
 use serde_json::json;
 
 use super::{
+    Told,
     meta::{META, SERVER_INFO},
     version::Version,
 };
@@ -61,11 +62,15 @@ fn plain(result: &Raw, hints: bool) -> Raw {
     })
 }
 
-/// The result of an answer; when it is not the upstream's word of just now, it says so.
-pub(super) fn told(answer: &Answer) -> Raw {
+/// An upstream's answer as it is told; when it is not its word of just now, the result says so.
+pub(super) fn told(answer: &Answer) -> Told {
     let provenance = answer.provenance();
+    Told { result: marked(&answer.result, provenance), provenance: Some(provenance.clone()) }
+}
+
+fn marked(result: &Raw, provenance: &Provenance) -> Raw {
     if provenance.source == Source::Live {
-        return answer.result.clone();
+        return result.clone();
     }
     let mut meta = json!({ "mcp-router/source": provenance.source.as_str() });
     if let Some(meta) = meta.as_object_mut() {
@@ -76,7 +81,7 @@ pub(super) fn told(answer: &Answer) -> Raw {
         meta.extend(age.map(|age| ("mcp-router/age_seconds".into(), age)));
     }
     let meta = Raw::trusted(meta.to_string());
-    Defaults::of(&fields::with_field(&fields::empty(), META, &meta)).fill(&answer.result)
+    Defaults::of(&fields::with_field(&fields::empty(), META, &meta)).fill(result)
 }
 
 #[cfg(test)]
@@ -123,13 +128,13 @@ mod tests {
     #[test]
     fn an_answer_that_is_not_live_says_so() {
         let mut answer = Answer::new(raw(r#"{"content":[]}"#));
-        assert_eq!(told(&answer), answer.result);
+        assert_eq!(told(&answer).result, answer.result);
         let provenance = answer.provenance_mut();
         provenance.source = Source::Cache;
         provenance.cache = CacheUse::Stale;
         provenance.age = Some(Duration::from_secs(90));
         assert_eq!(
-            told(&answer).as_str(),
+            told(&answer).result.as_str(),
             r#"{"content":[],"_meta":{"mcp-router/source":"cache","mcp-router/cache":"stale","mcp-router/age_seconds":90}}"#
         );
     }

@@ -90,7 +90,7 @@ impl Pipe {
             match line {
                 Line::Whole(line) if line.trim_ascii().is_empty() => {}
                 Line::Whole(line) if rpc::is_batch(&line) => self.batch(contexts(), &line).await,
-                Line::Whole(line) => match rpc::read(&line) {
+                Line::Whole(line) => match rpc::read_client(&line) {
                     Ok(message) => self.take(contexts(), message).await,
                     Err(error) => self.send(rpc::error(None, &error)).await,
                 },

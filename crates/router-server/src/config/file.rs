@@ -210,7 +210,7 @@ section! {
         /// What it is given.
         args: Vec<Spanned<Text>>,
         /// Its environment, beside PATH, HOME, LANG and TMPDIR.
-        env: Map<Hidden>,
+        env: Map<Assigned>,
         /// The folder it is started in.
         cwd: FilePath,
         /// The address of a server that runs already.
@@ -299,12 +299,30 @@ impl Read for Command {
     }
 }
 
+/// The value of a variable; without one it is not set.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(inline)]
+pub(super) struct Assigned(#[schemars(with = "Hidden")] pub(super) Option<Hidden>);
+
+impl Read for Assigned {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        Hidden::read(node, reader).map(|value| Self(Some(value)))
+    }
+
+    fn empty() -> Option<Self> {
+        Some(Self(None))
+    }
+}
+
 /// The longest silence of a call, or all times one by one.
 #[derive(Clone, Debug, JsonSchema)]
 #[schemars(untagged)]
 pub(super) enum ServerTimeout {
     /// As other clients write it, too: a number without a unit.
     Silence(#[schemars(with = "TimeOrNumber")] Period),
+    /// A client's zero, which cannot be meant.
+    #[schemars(skip)]
+    Usual,
     /// One by one.
     Each(Box<TimeoutFile>),
 }
@@ -325,9 +343,16 @@ impl Read for ServerTimeout {
         let Value::Scalar(text) = &node.value else {
             return TimeoutFile::read(node, reader).map(|file| Self::Each(Box::new(file)));
         };
-        let Some(number) = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0) else {
+        let Some(number) = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0) else {
             return Period::read(node, reader).map(Self::Silence);
         };
+        if number == 0.0 {
+            let at = reader.at(node.span);
+            let says =
+                format!("\"{text}\" means no bound to some clients; here every call has one, and this is the usual");
+            reader.findings.warning(&at, says);
+            return Some(Self::Usual);
+        }
         let unit = if number < MILLISECONDS_FROM { "s" } else { "ms" };
         let at = reader.at(node.span);
         let meant = format!("{text}{unit}");

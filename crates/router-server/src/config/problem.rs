@@ -92,11 +92,10 @@ impl Findings {
     /// Ends the collection: `value` with the warnings, unless there are problems.
     pub(super) fn settle<T>(self, source: &Source, value: Option<T>) -> Result<(T, Vec<Warning>), Problems> {
         let Self { problems, warnings, masks } = self;
+        let warnings = reports(source, &masks, warnings).into_iter().map(Warning).collect();
         match value {
-            Some(value) if problems.is_empty() => {
-                Ok((value, reports(source, &masks, warnings).into_iter().map(Warning).collect()))
-            }
-            Some(_) | None => Err(Problems(reports(source, &masks, problems))),
+            Some(value) if problems.is_empty() => Ok((value, warnings)),
+            Some(_) | None => Err(Problems { reports: reports(source, &masks, problems), warnings }),
         }
     }
 }
@@ -162,19 +161,27 @@ impl fmt::Display for Warning {
 
 /// Why a configuration cannot be used: everything that is wrong with it, in the order of the file.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Problems(Vec<Report>);
+pub struct Problems {
+    reports: Vec<Report>,
+    warnings: Vec<Warning>,
+}
 
 impl Problems {
+    /// What is harmless beside them.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
     /// How many there are.
     #[cfg(test)]
     pub(super) fn count(&self) -> usize {
-        self.0.len()
+        self.reports.len()
     }
 }
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, report) in self.0.iter().enumerate() {
+        for (index, report) in self.reports.iter().enumerate() {
             let separator = if index == 0 { "" } else { "\n" };
             write!(f, "{separator}{report}")?;
         }

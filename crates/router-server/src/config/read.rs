@@ -68,8 +68,36 @@ pub(super) trait Section {
     const FOREIGN: &'static [Foreign];
 
     /// Whether a key that nobody knows is a mistake, or somebody else's.
-    const OPEN: bool;
+    const OPENNESS: Openness;
+
+    /// Whether these are somebody else's settings, of which we only read the servers.
+    fn is_theirs(entries: &[Entry]) -> bool {
+        let is_ours = |entry: &Entry| Self::KEYS.contains(&entry.key.as_str()) && !SHARED.contains(&entry.key.as_str());
+        Self::OPENNESS == Openness::Shared
+            && entries.iter().any(|entry| entry.key == SERVERS)
+            && !entries.iter().any(is_ours)
+    }
 }
+
+/// What a key is that nobody knows.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Openness {
+    /// A mistake.
+    Closed,
+    /// A mistake, unless the whole file is another program's.
+    Shared,
+    /// Somebody else's.
+    Open,
+}
+
+/// The key for which people hand us a client's own settings.
+const SERVERS: &str = "mcpServers";
+
+/// Our keys that other programs' settings have, too.
+const SHARED: [&str; 2] = [SERVERS, "$schema"];
+
+/// What is said of a key that nobody knows and that is no mistake.
+const NOT_OURS: &str = "this key is another program's, and has no effect here";
 
 /// Reads a tree, and knows where in it it is.
 pub(super) struct Reader<'a> {
@@ -140,10 +168,14 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// Tells of a key that the section does not have.
-    pub(super) fn unknown<S: Section>(&mut self, entry: &Entry) {
+    /// Tells of a key among `entries` that the section does not have.
+    pub(super) fn unknown<S: Section>(&mut self, entry: &Entry, entries: &[Entry]) {
         let key = &entry.key;
-        if mask::is_telling(key) || matches!(&entry.node.value, Value::Scalar(text) if mask::may_be_secret(text)) {
+        let theirs = S::is_theirs(entries);
+        if theirs
+            || mask::is_telling(key)
+            || matches!(&entry.node.value, Value::Scalar(text) if mask::may_be_secret(text))
+        {
             self.findings.mask(entry.node.span);
         }
         let at = self.within(key, |reader| reader.at(entry.key_span));
@@ -151,12 +183,16 @@ impl<'a> Reader<'a> {
             self.findings.warning(&at, *says);
             return;
         }
-        match suggest::nearest(key, S::KEYS.iter().copied()).or_else(|| synonym(key, S::KEYS)) {
+        let near = suggest::nearest(key, S::KEYS.iter().copied()).or_else(|| synonym(key, S::KEYS));
+        match near {
+            Some(known) if theirs => {
+                self.findings.warning(&at, NOT_OURS).remedy(format!("did you mean \"{known}\"?"));
+            }
             Some(known) => {
                 self.findings.problem(&at, "there is no such key").remedy(format!("did you mean \"{known}\"?"));
             }
-            None if S::OPEN => {
-                self.findings.warning(&at, "this key is another program's, and has no effect here");
+            None if theirs || S::OPENNESS == Openness::Open => {
+                self.findings.warning(&at, NOT_OURS);
             }
             None => {
                 self.findings
@@ -297,7 +333,7 @@ impl<T: JsonSchema + Read> JsonSchema for Map<T> {
 
 /// Tells editors which keys a section may hold beside its own.
 pub(super) fn describe_keys<S: Section>(schema: &mut Schema) {
-    if !S::OPEN {
+    if S::OPENNESS != Openness::Open {
         schema.insert("additionalProperties".to_owned(), false.into());
     }
     let Some(properties) = schema.get_mut("properties").and_then(serde_json::Value::as_object_mut) else { return };
@@ -309,7 +345,8 @@ pub(super) fn describe_keys<S: Section>(schema: &mut Schema) {
 /// Declares a mapping with named keys, all of which may be left out: the type, its reader, its schema.
 ///
 /// `key as "word"` gives a field another name in the file. `beside { "key": "what is done about it" }` lists keys of
-/// other programs that read the same file; `open { ... }` makes any further unknown key a warning, too.
+/// other programs that read the same file, or whose own file it may be; `open { ... }` makes any further unknown key a
+/// warning, too.
 macro_rules! section {
     (
         $(#[$attribute:meta])*
@@ -332,16 +369,17 @@ macro_rules! section {
         impl $crate::config::read::Section for $name {
             const KEYS: &'static [&'static str] = &[ $( section!(@key $field $($key)?), )* ];
             const FOREIGN: &'static [$crate::config::read::Foreign] = &[ $( $( ($foreign, $says), )* )? ];
-            const OPEN: bool = section!(@open $($openness)?);
+            const OPENNESS: $crate::config::read::Openness = section!(@open $($openness)?);
         }
 
         impl $crate::config::read::Read for $name {
             fn read(node: &$crate::config::tree::Node, reader: &mut $crate::config::read::Reader<'_>) -> Option<Self> {
                 let mut section = Self::default();
-                for entry in reader.entries(node, <Self as $crate::config::read::Section>::KEYS)? {
+                let entries = reader.entries(node, <Self as $crate::config::read::Section>::KEYS)?;
+                for entry in entries {
                     match entry.key.as_str() {
                         $( section!(@key $field $($key)?) => section.$field = reader.field(entry), )*
-                        _ => reader.unknown::<Self>(entry),
+                        _ => reader.unknown::<Self>(entry, entries),
                     }
                 }
                 Some(section)
@@ -354,9 +392,9 @@ macro_rules! section {
     };
     (@key $field:ident) => { stringify!($field) };
     (@key $field:ident $key:literal) => { $key };
-    (@open) => { false };
-    (@open beside) => { false };
-    (@open open) => { true };
+    (@open) => { $crate::config::read::Openness::Closed };
+    (@open beside) => { $crate::config::read::Openness::Shared };
+    (@open open) => { $crate::config::read::Openness::Open };
 }
 
 pub(super) use section;

@@ -8,7 +8,7 @@ use axum::{
     extract::{Path, Request, State},
 };
 use http::Response;
-use router_core::{Error, Kind};
+use router_core::{Error, Kind, Provenance};
 use router_mcp::server::Front;
 
 use super::{
@@ -46,7 +46,12 @@ pub async fn one(
 async fn enter(front: &Arc<Front>, visit: &Visit, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     match read_body(&parts.headers, body, MCP_BYTES).await {
-        Ok(body) => front.handle(visit.cx.clone(), &parts, body).await.map(Body::new),
+        Ok(body) => {
+            let mut response = front.handle(visit.cx.clone(), &parts, body).await;
+            let provenance = response.extensions_mut().remove::<Provenance>().unwrap_or_default();
+            visit.sign(response.headers_mut(), &provenance);
+            response.map(Body::new)
+        }
         Err(error) => reject(&error, reject::Shape::Rpc, visit),
     }
 }

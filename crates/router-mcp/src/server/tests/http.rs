@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
 use parking_lot::Mutex;
-use router_core::{CacheUse, Error, Kind, Note, Reply, Source, tool::Answer};
+use router_core::{CacheUse, Error, Kind, Note, Provenance, Reply, Source, tool::Answer};
 use tokio::{sync::Notify, time::sleep};
 
 use super::*;
@@ -214,6 +214,7 @@ async fn what_is_not_let_in_is_told_why() {
         (vec![], "{", 400, Some(-32700)),
         (vec![], "[]", 400, Some(-32600)),
         (vec![], r#"{"jsonrpc":"2.0","id":1,"method":"a","method":"b"}"#, 400, Some(-32600)),
+        (vec![], r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#, 400, Some(-32600)),
         (vec![], r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, 400, Some(-32600)),
     ] {
         let heard = bench.post(&headers, body).await;
@@ -491,6 +492,26 @@ async fn an_answer_from_the_cache_says_so() {
     });
     let heard = bench.post(&[], &legacy_body(1, "tools/call", r#""name":"s__echo""#)).await;
     assert_eq!(heard.result(), r#"{"content":[],"_meta":{"mcp-router/source":"cache","mcp-router/cache":"hit"}}"#);
+}
+
+#[tokio::test]
+async fn the_answer_of_an_upstream_brings_where_it_is_from() {
+    let bench = Bench::new();
+    let from = Provenance { upstream: Some("s".into()), cache: CacheUse::Miss, ..Provenance::default() };
+    let given = from.clone();
+    bench.fake.on_call(move |_, _| {
+        let mut answer = Answer::new(raw("{}"));
+        *answer.provenance_mut() = given.clone();
+        async move { Ok(answer) }
+    });
+    let call = legacy_body(1, "tools/call", r#""name":"s__echo""#);
+    let ping = legacy_body(1, "ping", "");
+    for (accept, body, expected) in
+        [("application/json", &call, Some(&from)), (BOTH, &call, Some(&from)), (BOTH, &ping, None)]
+    {
+        let response = bench.send(Method::POST, &[("accept", accept)], body).await;
+        assert_eq!(response.extensions().get::<Provenance>(), expected, "{accept} {body}");
+    }
 }
 
 #[tokio::test]

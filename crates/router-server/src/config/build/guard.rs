@@ -92,7 +92,7 @@ impl Build<'_> {
 pub(super) fn server_timeouts(file: Option<Spanned<ServerTimeout>>) -> Timeouts {
     let otherwise = Timeouts { connect: CONNECT, attempt: times(CALL_SILENCE, CALL_TOTAL) };
     match file.map(|file| file.value) {
-        None => otherwise,
+        None | Some(ServerTimeout::Usual) => otherwise,
         Some(ServerTimeout::Silence(silence)) => {
             Timeouts { attempt: times(silence.0, CALL_TOTAL.max(silence.0)), ..otherwise }
         }

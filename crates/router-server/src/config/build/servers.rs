@@ -8,7 +8,7 @@ use super::{
     super::{
         address::Address,
         environment::{CACHE_MAX_SIZE, CACHE_TTL},
-        file::{CacheFile, Command, Server, ServerFile, Standby, StandbyFile},
+        file::{Assigned, CacheFile, Command, Server, ServerFile, Standby, StandbyFile},
         leaf::{FilePath, Hidden, Link, Positive, Text},
         problem::At,
         read::{Map, Spanned},
@@ -27,7 +27,7 @@ const SEPARATOR: &str = "__";
 struct LaunchFile {
     command: Option<Spanned<Command>>,
     args: Option<Spanned<Vec<Spanned<Text>>>>,
-    env: Option<Spanned<Map<Hidden>>>,
+    env: Option<Spanned<Map<Assigned>>>,
     cwd: Option<Spanned<FilePath>>,
     url: Option<Spanned<Link>>,
     headers: Option<Spanned<Map<Hidden>>>,
@@ -165,7 +165,7 @@ impl Build<'_> {
         &mut self,
         command: Spanned<Command>,
         args: Option<Spanned<Vec<Spanned<Text>>>>,
-        env: Option<Spanned<Map<Hidden>>>,
+        env: Option<Spanned<Map<Assigned>>>,
         cwd: Option<Spanned<FilePath>>,
     ) -> Option<Launch> {
         let mut words = command.value.0.into_iter().map(|word| word.value.0);
@@ -182,13 +182,17 @@ impl Build<'_> {
         })
     }
 
-    fn child_environment(&mut self, env: Option<Spanned<Map<Hidden>>>) -> Vec<(String, Secret<String>)> {
+    fn child_environment(&mut self, env: Option<Spanned<Map<Assigned>>>) -> Vec<(String, Secret<String>)> {
         let mut variables = Vec::new();
         for (variable, value) in env.into_iter().flat_map(|env| env.value.0) {
-            if variable.is_empty() || variable.contains(['=', '\0']) || value.0.expose().contains('\0') {
+            let Assigned(Some(Hidden(value))) = value.value else {
+                self.findings.warning(&variable.at, "there is no value: the variable is not set");
+                continue;
+            };
+            if variable.is_empty() || variable.contains(['=', '\0']) || value.expose().contains('\0') {
                 self.findings.problem(&variable.at, "this cannot be a variable");
             } else {
-                variables.push((variable.value, value.value.0));
+                variables.push((variable.value, value));
             }
         }
         variables

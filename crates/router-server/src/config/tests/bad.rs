@@ -78,7 +78,8 @@ const FILES: Pairs<'_> = &[
     ("tabs", "log:\n\tlevel: info"),
     ("a bracket that is not closed", "models: { a: [echo/x }"),
     ("an alias of nothing", "log: *nobody"),
-    ("a value of a map is missing", "mcpServers: { a: { command: x, env: { TOKEN: } } }"),
+    ("a value of a map is missing", "mcpServers: { a: { url: \"https://example.com\", headers: { TOKEN: } } }"),
+    ("a client's key beside ours", "theme: dark\nlog: { level: info }\nmcpServers: { a: { command: x } }"),
     ("many at once", "listen: 0.0.0.0:1\nproviders:\n  opnai: {}\nmodels: { big: [x/y] }\nlog: { level: loud }"),
 ];
 
@@ -135,6 +136,27 @@ mcpServers:
     let (config, warnings) = loaded(&Case { text, ..Case::default() });
     assert_eq!(config.servers.iter().map(|server| &*server.name).collect::<Vec<_>>(), ["a_b", "c"]);
     insta::assert_snapshot!(warnings.join("\n"));
+}
+
+#[test]
+fn a_clients_own_settings_are_only_read_for_their_servers() {
+    let text = r#"{
+"theme": "dark", "model": "opus", "env": { "TOKEN": "canary-7" },
+"mcpServers": { "a": { "command": "x", "timeout": 0, "env": { "A": "1", "B": null } } }
+}"#;
+    let (config, warnings) = loaded(&Case { text, ..Case::default() });
+    let usual = load("mcpServers: { a: { command: x, env: { A: 1 } } }");
+    assert_eq!(config.servers, usual.servers);
+    let warnings = warnings.join("\n");
+    assert!(!warnings.contains("canary-7"));
+    insta::assert_snapshot!(warnings);
+}
+
+#[test]
+fn warnings_are_told_beside_problems() {
+    let text = "inputs: []\nlisetn: 127.0.0.1:4100";
+    let problems = Case { text, ..Case::default() }.load().map(|_| ()).expect_err("a key that nobody knows");
+    assert_eq!((problems.count(), problems.warnings().len()), (1, 1));
 }
 
 #[test]
