@@ -168,6 +168,16 @@ impl<'a> Reader<'a> {
         None
     }
 
+    /// Notes that nothing of `node` must ever be shown.
+    fn hide(&mut self, node: &Node) {
+        match &node.value {
+            Value::Null => {}
+            Value::Scalar(_) => self.findings.mask(node.span),
+            Value::List(items) => items.iter().for_each(|item| self.hide(item)),
+            Value::Map(entries) => entries.iter().for_each(|entry| self.hide(&entry.node)),
+        }
+    }
+
     /// Tells of a key among `entries` that the section does not have.
     pub(super) fn unknown<S: Section>(&mut self, entry: &Entry, entries: &[Entry]) {
         let key = &entry.key;
@@ -176,7 +186,7 @@ impl<'a> Reader<'a> {
             || mask::is_telling(key)
             || matches!(&entry.node.value, Value::Scalar(text) if mask::may_be_secret(text))
         {
-            self.findings.mask(entry.node.span);
+            self.hide(&entry.node);
         }
         let at = self.within(key, |reader| reader.at(entry.key_span));
         if let Some((_, says)) = S::FOREIGN.iter().find(|(foreign, _)| foreign == key) {

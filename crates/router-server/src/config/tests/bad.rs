@@ -141,7 +141,7 @@ mcpServers:
 #[test]
 fn a_clients_own_settings_are_only_read_for_their_servers() {
     let text = r#"{
-"theme": "dark", "model": "opus", "env": { "TOKEN": "canary-7" },
+"theme": "dark", "model": "opus", "env": { "SOME": ["canary-7"] },
 "mcpServers": { "a": { "command": "x", "timeout": 0, "env": { "A": "1", "B": null } } }
 }"#;
     let (config, warnings) = loaded(&Case { text, ..Case::default() });
