@@ -276,7 +276,5 @@ fn missing(key: &str) -> Error {
 const KNOWN_WAIT: Duration = Duration::from_secs(5);
 /// How long a list may take of which nothing is known yet: a server installed on its first start needs a while.
 const FIRST_WAIT: Duration = Duration::from_secs(10);
-/// How much of it one list of many servers spends on a server that is not up.
-const START_WAIT: Duration = Duration::from_secs(2);
 /// How long a refresh goes on after those who waited for it have gone.
 const FETCH_TIME: Duration = Duration::from_mins(1);

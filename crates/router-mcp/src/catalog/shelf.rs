@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    FETCH_TIME, FIRST_WAIT, KNOWN_WAIT, Naming, Offer, START_WAIT,
+    FETCH_TIME, FIRST_WAIT, KNOWN_WAIT, Naming, Offer,
     listing::{Item, List, Listing},
     uri,
 };
@@ -40,8 +40,8 @@ pub(super) struct Shelf {
     slots: [Slot; 4],
     /// What it last said that it can do: while it is away, that still counts.
     said: Mutex<Option<Raw>>,
-    /// When its first lists were first asked for, since it last came up or changed.
-    asked: Mutex<Option<(Revision, Instant)>>,
+    /// When it was started, or its first lists were first asked for since it last came up or changed.
+    asked: Mutex<(Revision, Instant)>,
     tasks: TaskTracker,
 }
 
@@ -64,7 +64,8 @@ pub(super) enum Known {
 
 impl Shelf {
     pub(super) fn new(offer: Offer, tasks: TaskTracker) -> Self {
-        Self { offer, slots: Default::default(), said: Mutex::default(), asked: Mutex::default(), tasks }
+        let asked = Mutex::new((*offer.view.revisions().borrow(), Instant::now()));
+        Self { offer, slots: Default::default(), said: Mutex::default(), asked, tasks }
     }
 
     fn slot(&self, list: List) -> &Slot {
@@ -132,16 +133,15 @@ impl Shelf {
             return FIRST_WAIT;
         }
         let (revision, now) = (*self.offer.view.revisions().borrow(), Instant::now());
-        let since = match &mut *self.asked.lock() {
-            Some((asked, since)) if *asked == revision => *since,
-            asked => asked.insert((revision, now)).1,
-        };
+        let mut asked = self.asked.lock();
+        if asked.0 != revision {
+            *asked = (revision, now);
+        }
+        let since = asked.1;
         let left = FIRST_WAIT.saturating_sub(now.duration_since(since));
         match state {
-            ServerState::Ready => left,
-            ServerState::Starting | ServerState::BackingOff | ServerState::Failed | ServerState::Stopped => {
-                left.min(START_WAIT)
-            }
+            ServerState::Ready | ServerState::Starting => left,
+            ServerState::BackingOff | ServerState::Failed | ServerState::Stopped => Duration::ZERO,
         }
     }
 
