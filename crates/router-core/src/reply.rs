@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::task::TaskTracker;
 
-use crate::{Kind, Name, chat::Usage};
+use crate::{
+    Kind, Name,
+    chat::{Losses, Usage},
+};
 
 /// An answer to a query. No layer knows whether it streams.
 pub trait Reply: Sized + Send + 'static {
@@ -76,11 +79,20 @@ pub struct Provenance {
     pub model: Option<Arc<str>>,
     /// How old a kept answer is.
     pub age: Option<Duration>,
+    /// What of the question could not be put to whoever answered.
+    pub dropped: Losses,
 }
 
 impl Default for Provenance {
     fn default() -> Self {
-        Self { source: Source::Live, cache: CacheUse::None, upstream: None, model: None, age: None }
+        Self {
+            source: Source::Live,
+            cache: CacheUse::None,
+            upstream: None,
+            model: None,
+            age: None,
+            dropped: Losses::default(),
+        }
     }
 }
 

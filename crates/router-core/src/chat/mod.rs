@@ -1,11 +1,13 @@
 //! A question to a model, and its answer, which is always a stream of frames.
 
 mod event;
+mod loss;
 mod prompt;
 mod reply;
 mod wire;
 
 pub use event::{Block, Event, Folded, StopReason, Usage, fold};
+pub use loss::{Losses, OnLoss};
 pub use prompt::{Document, Format, Image, Message, Part, Prompt, Role, Thinking, ThinkingMode, ToolChoice, ToolSpec};
 pub use reply::{ChatRecording, ChatReply, Frame};
 pub use wire::{Dialect, FrameDecoder, Meta, Shape, Wire};
@@ -26,6 +28,8 @@ pub struct Chat {
     pub shape: Shape,
     /// What came with it and is worth forwarding to an upstream of the dialect it came in.
     pub meta: Meta,
+    /// What is done when its upstream has no words for all of it.
+    pub on_loss: OnLoss,
     wire: Option<Arc<Wire>>,
     prompt: Arc<OnceLock<Result<Arc<Prompt>>>>,
 }
@@ -33,7 +37,14 @@ pub struct Chat {
 impl Chat {
     /// A question as it came in.
     pub fn arrived(wire: Wire, meta: Meta, model: impl Into<Arc<str>>, shape: Shape) -> Self {
-        Self { model: model.into(), shape, meta, wire: Some(Arc::new(wire)), prompt: Arc::default() }
+        Self {
+            model: model.into(),
+            shape,
+            meta,
+            on_loss: OnLoss::default(),
+            wire: Some(Arc::new(wire)),
+            prompt: Arc::default(),
+        }
     }
 
     /// A question of our own making.
@@ -42,6 +53,7 @@ impl Chat {
             model: model.into(),
             shape,
             meta: Meta::default(),
+            on_loss: OnLoss::default(),
             wire: None,
             prompt: Arc::new(OnceLock::from(Ok(Arc::new(prompt)))),
         }

@@ -20,7 +20,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use router_core::{
     Error, Result,
-    chat::{Dialect, Event, Meta, Prompt, Shape, Usage},
+    chat::{Dialect, Event, Losses, Meta, Prompt, Shape, Usage},
 };
 
 /// How the system text begins in which Claude Code keeps its books. It changes with every request, means nothing to a
@@ -33,8 +33,8 @@ pub trait Language: Dialect {
     /// the JSON grammar, without building a tree.
     fn head(&self, body: &Bytes) -> Result<Head>;
 
-    /// Writes a question for an upstream.
-    fn encode(&self, ask: &Ask<'_>) -> Result<Bytes>;
+    /// Writes a question for an upstream, and notes what of it the dialect has no words for.
+    fn encode(&self, ask: &Ask<'_>, losses: &mut Losses) -> Result<Bytes>;
 
     /// The tools whose names the dialect cannot spell: as [`Language::encode`] writes them, and as the client has them.
     /// A reply that calls one is given the client's name back.
@@ -112,6 +112,15 @@ pub struct Ask<'a> {
     pub shape: Shape,
     /// The provider's and the model's own ways.
     pub quirks: &'a Quirks,
+    /// The context window to ask for, in tokens, where the dialect lets one ask (Ollama's `num_ctx`).
+    pub window: Option<u64>,
+}
+
+impl<'a> Ask<'a> {
+    /// A question to `model`, to be answered whole, by a provider that does everything as its dialect says.
+    pub const fn of(prompt: &'a Prompt, model: &'a str) -> Self {
+        Self { prompt, model, shape: Shape::Whole, quirks: &Quirks::NONE, window: None }
+    }
 }
 
 /// What a provider or model does otherwise than its dialect.
@@ -130,6 +139,10 @@ pub struct Quirks {
     pub efforts: &'static [&'static str],
     /// Wants its thoughts back beside its tool calls (DeepSeek, Kimi).
     pub replays_thinking: bool,
+    /// Refuses a conversation that ends with its own words, to be gone on with.
+    pub no_prefill: bool,
+    /// The most tokens that an answer may have; more is refused.
+    pub max_output: Option<u64>,
 }
 
 impl Quirks {
@@ -141,6 +154,8 @@ impl Quirks {
         no_effort: false,
         efforts: &[],
         replays_thinking: false,
+        no_prefill: false,
+        max_output: None,
     };
 }
 

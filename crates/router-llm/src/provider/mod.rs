@@ -77,7 +77,8 @@ impl Provider {
     async fn exchange(&self, chat: &Chat) -> Result<ChatReply> {
         let question = question::write(self, chat)?;
         let response = self.client.send(question.request).await?;
-        let reply = answer::read(self.language, chat.shape, response).await?;
+        let mut reply = answer::read(self.language, chat.shape, response).await?;
+        reply.provenance_mut().dropped = question.dropped;
         Ok(question::respelled(reply, question.respelled))
     }
 

@@ -5,7 +5,7 @@ use futures_util::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use router_core::{
     Error, Kind, Reply, Result,
-    chat::{Block, Chat, ChatReply, Event, Meta, Shape, Wire},
+    chat::{Block, Chat, ChatReply, Event, Losses, Meta, OnLoss, Shape, Wire},
 };
 
 use super::{Api, Provider};
@@ -31,21 +31,30 @@ pub(super) struct Question {
     pub(super) request: Request<Pieces>,
     /// The tools whose names are spelled otherwise there: as they are sent, and as the client has them.
     pub(super) respelled: Vec<(String, String)>,
+    /// What of it the provider's dialect has no words for.
+    pub(super) dropped: Losses,
 }
 
 /// Writes `chat` for `provider`.
 pub(super) fn write(provider: &Provider, chat: &Chat) -> Result<Question> {
     let spoken = chat.wire().filter(|wire| wire.dialect.name() == provider.language.name());
+    let mut dropped = Losses::default();
     let (body, respelled) = match spoken.filter(|wire| provider.language.carries(&wire.body)) {
         Some(wire) => (splice(wire, &chat.model)?, Vec::new()),
-        None => encode(provider, chat)?,
+        None => encode(provider, chat, &mut dropped)?,
     };
+    if chat.on_loss == OnLoss::Reject && !dropped.is_empty() {
+        let message = format!("{} cannot be told {dropped}", chat.model);
+        return Err(
+            Error::new(Kind::Refused, message).hint("leave it out, or let it be dropped with `on_loss: degrade`")
+        );
+    }
     let mut request = Request::post(provider.endpoint.address(&chat.model)?).body(body).map_err(|error| {
         Error::new(Kind::Internal, "the question for the provider could not be put into words").because(error)
     })?;
     let at_home = chat.origin() == Some(provider.language.name());
     *request.headers_mut() = headers(provider, at_home.then_some(&chat.meta), chat.shape);
-    Ok(Question { request, respelled })
+    Ok(Question { request, respelled, dropped })
 }
 
 /// The body as it came, but for the model's name; nothing is copied.
@@ -59,11 +68,11 @@ fn splice(wire: &Wire, model: &str) -> Result<Pieces> {
     }
 }
 
-fn encode(provider: &Provider, chat: &Chat) -> Result<(Pieces, Vec<(String, String)>)> {
+fn encode(provider: &Provider, chat: &Chat, losses: &mut Losses) -> Result<(Pieces, Vec<(String, String)>)> {
     let prompt = chat.prompt()?;
     let quirks = provider.preset.quirks_of(&chat.model);
-    let ask = Ask { prompt: &prompt, model: &chat.model, shape: chat.shape, quirks: &quirks };
-    Ok((Pieces::from(provider.language.encode(&ask)?), provider.language.respelled(&prompt)))
+    let ask = Ask { shape: chat.shape, quirks: &quirks, ..Ask::of(&prompt, &chat.model) };
+    Ok((Pieces::from(provider.language.encode(&ask, losses)?), provider.language.respelled(&prompt)))
 }
 
 fn headers(provider: &Provider, meta: Option<&Meta>, shape: Shape) -> HeaderMap {

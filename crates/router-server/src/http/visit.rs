@@ -54,6 +54,9 @@ fn sign(headers: &mut HeaderMap, trail: &Trail, provenance: &Provenance) {
     }
     put("x-mcp-router-cache", provenance.cache.as_str());
     put("x-mcp-router-source", provenance.source.as_str());
+    if !provenance.dropped.is_empty() {
+        put("x-mcp-router-dropped", &provenance.dropped.to_string());
+    }
     headers.insert("x-mcp-router-attempts", HeaderValue::from(trail.attempts()));
 }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use router_core::{
     Error, Kind, Raw, Result,
-    chat::{Format, Prompt, Shape, ToolChoice, ToolSpec},
+    chat::{Format, Losses, Prompt, Shape, ToolChoice, ToolSpec},
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -93,7 +93,7 @@ enum Schema<'a> {
 }
 
 /// Writes a question.
-pub(super) fn encode(ask: &Ask<'_>) -> Result<Bytes> {
+pub(super) fn encode(ask: &Ask<'_>, _losses: &mut Losses) -> Result<Bytes> {
     let prompt = ask.prompt;
     foreign::refuse_providers_tools(prompt, NAME)?;
     let native = prompt.origin == Some(NAME);

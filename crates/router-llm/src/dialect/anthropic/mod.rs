@@ -23,7 +23,7 @@ mod request_tests;
 use bytes::Bytes;
 use router_core::{
     Error, Kind, Result,
-    chat::{Dialect, FrameDecoder, Meta, Prompt, Shape},
+    chat::{Dialect, FrameDecoder, Losses, Meta, Prompt, Shape},
     scan,
 };
 
@@ -73,8 +73,8 @@ impl Language for Anthropic {
         Ok(Head { model: model.into_owned(), model_at, shape, usage: true })
     }
 
-    fn encode(&self, ask: &Ask<'_>) -> Result<Bytes> {
-        encode::encode(ask)
+    fn encode(&self, ask: &Ask<'_>, losses: &mut Losses) -> Result<Bytes> {
+        encode::encode(ask, losses)
     }
 
     fn carries(&self, body: &[u8]) -> bool {

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use router_core::{
     Kind, Raw,
     chat::{
-        Dialect, Document, Format, Image, Message, Part, Prompt, Role, Shape, Thinking, ThinkingMode, ToolChoice,
-        ToolSpec,
+        Dialect, Document, Format, Image, Losses, Message, Part, Prompt, Role, Shape, Thinking, ThinkingMode,
+        ToolChoice, ToolSpec,
     },
 };
 use serde_json::{Value, json};
@@ -22,8 +22,8 @@ fn encode(prompt: &Prompt) -> Value {
 }
 
 fn encode_for(prompt: &Prompt, model: &str, quirks: &Quirks) -> Value {
-    let ask = Ask { prompt, model, shape: Shape::Whole, quirks };
-    serde_json::from_slice(&ANTHROPIC.encode(&ask).unwrap()).unwrap()
+    let ask = Ask { quirks, ..Ask::of(prompt, model) };
+    serde_json::from_slice(&ANTHROPIC.encode(&ask, &mut Losses::default()).unwrap()).unwrap()
 }
 
 /// What a coding agent sends, with everything in it that the vocabulary has no word for.
@@ -292,8 +292,8 @@ fn arguments_that_are_no_object_are_shown_to_the_model() {
     ] {
         let parts = vec![call(input)];
         let prompt = conversation(vec![Message::text(Role::User, "u"), Message { role: Role::Assistant, parts }]);
-        let ask = Ask { prompt: &prompt, model: "m", shape: Shape::Whole, quirks: &Quirks::NONE };
-        let body = ANTHROPIC.encode(&ask).unwrap();
+        let ask = Ask::of(&prompt, "m");
+        let body = ANTHROPIC.encode(&ask, &mut Losses::default()).unwrap();
         let body = std::str::from_utf8(&body).unwrap();
         assert!(body.contains(&format!("\"input\":{expected}")), "{body}");
     }

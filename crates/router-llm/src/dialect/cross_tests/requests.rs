@@ -3,16 +3,16 @@
 use bytes::Bytes;
 use router_core::{
     Kind,
-    chat::{Block, Dialect as _, Event, Shape, StopReason},
+    chat::{Block, Dialect as _, Event, Losses, Shape, StopReason},
 };
 use serde_json::{Value, json};
 
-use crate::dialect::{Ask, Language, Quirks, anthropic::ANTHROPIC, ollama::OLLAMA, openai_chat::OPENAI_CHAT};
+use crate::dialect::{Ask, Language, anthropic::ANTHROPIC, ollama::OLLAMA, openai_chat::OPENAI_CHAT};
 
 fn translated(from: &dyn Language, to: &dyn Language, body: &Value, model: &str) -> Value {
     let prompt = from.decode(&Bytes::from(body.to_string())).unwrap();
-    let ask = Ask { prompt: &prompt, model, shape: Shape::Stream, quirks: &Quirks::NONE };
-    serde_json::from_slice(&to.encode(&ask).unwrap()).unwrap()
+    let ask = Ask { shape: Shape::Stream, ..Ask::of(&prompt, model) };
+    serde_json::from_slice(&to.encode(&ask, &mut Losses::default()).unwrap()).unwrap()
 }
 
 #[test]
@@ -181,15 +181,15 @@ fn a_tool_that_only_its_provider_can_run_is_refused_by_name() {
     let tools = json!([{ "type": "web_search_20250305", "name": "web_search" }]);
     let body = with(json!({ "max_tokens": 9 }), &json!({ "tools": tools, "tool_choice": { "type": "auto" } }));
     let prompt = ANTHROPIC.decode(&Bytes::from(body.to_string())).unwrap();
-    let ask = Ask { prompt: &prompt, model: "m", shape: Shape::Whole, quirks: &Quirks::NONE };
+    let ask = Ask::of(&prompt, "m");
     for other in [&OPENAI_CHAT as &dyn Language, &OLLAMA] {
-        let error = other.encode(&ask).unwrap_err();
+        let error = other.encode(&ask, &mut Losses::default()).unwrap_err();
         assert_eq!(
             (error.kind(), error.message()),
             (Kind::Invalid, "tools: `web_search_20250305` cannot be carried to this model")
         );
     }
-    let again: Value = serde_json::from_slice(&ANTHROPIC.encode(&ask).unwrap()).unwrap();
+    let again: Value = serde_json::from_slice(&ANTHROPIC.encode(&ask, &mut Losses::default()).unwrap()).unwrap();
     assert_eq!(again["tools"], tools);
 }
 
@@ -209,8 +209,8 @@ fn so_is_a_field_that_lets_its_provider_search_or_call() {
     for (from, to, fields, refused) in cases {
         let body = with(json!({ "max_tokens": 9 }), &fields);
         let prompt = from.decode(&Bytes::from(body.to_string())).unwrap();
-        let ask = Ask { prompt: &prompt, model: "m", shape: Shape::Whole, quirks: &Quirks::NONE };
-        let told = to.encode(&ask).err().map(|error| error.message().to_owned());
+        let ask = Ask::of(&prompt, "m");
+        let told = to.encode(&ask, &mut Losses::default()).err().map(|error| error.message().to_owned());
         assert_eq!(told, refused.map(|field| format!("`{field}` cannot be carried to this model")), "{fields}");
     }
 }

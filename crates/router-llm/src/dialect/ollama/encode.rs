@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use router_core::{
     Error, Kind, Raw, Result,
-    chat::{Format, Image, Message, Part, Prompt, Role, Shape, Thinking, ThinkingMode, ToolChoice, ToolSpec},
+    chat::{Format, Image, Losses, Message, Part, Prompt, Role, Shape, Thinking, ThinkingMode, ToolChoice, ToolSpec},
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -92,7 +92,7 @@ enum FormatOf<'a> {
 }
 
 /// Writes a question.
-pub(super) fn encode(ask: &Ask<'_>) -> Result<Bytes> {
+pub(super) fn encode(ask: &Ask<'_>, _losses: &mut Losses) -> Result<Bytes> {
     let prompt = ask.prompt;
     foreign::refuse_providers_tools(prompt, NAME)?;
     let messages = messages(prompt)?;

@@ -12,7 +12,7 @@ mod tests;
 use bytes::Bytes;
 use router_core::{
     Error, Kind, Result,
-    chat::{Dialect, FrameDecoder, Meta, Prompt, Shape},
+    chat::{Dialect, FrameDecoder, Losses, Meta, Prompt, Shape},
     scan,
 };
 use serde_json::json;
@@ -57,8 +57,8 @@ impl Language for Ollama {
         Ok(Head { model: model.into_owned(), model_at, shape, usage: true })
     }
 
-    fn encode(&self, ask: &Ask<'_>) -> Result<Bytes> {
-        encode::encode(ask)
+    fn encode(&self, ask: &Ask<'_>, losses: &mut Losses) -> Result<Bytes> {
+        encode::encode(ask, losses)
     }
 
     fn scan(&self, event: &[u8], shape: Shape) -> Mark {

@@ -5,26 +5,23 @@ use insta::{assert_json_snapshot, assert_snapshot};
 use router_core::{
     Kind, Raw,
     chat::{
-        Block, Dialect, Event, Format, Image, Message, Part, Prompt, Role, Shape, StopReason, Thinking, ThinkingMode,
-        ToolChoice, ToolSpec, Usage, fold,
+        Block, Dialect, Event, Format, Image, Losses, Message, Part, Prompt, Role, Shape, StopReason, Thinking,
+        ThinkingMode, ToolChoice, ToolSpec, Usage, fold,
     },
 };
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{
-    dialect::{Quirks, blocks::minted},
-    sse::Splitter,
-};
+use crate::{dialect::blocks::minted, sse::Splitter};
 
 fn encoded(prompt: &Prompt) -> Value {
-    let ask = Ask { prompt, model: "llama3", shape: Shape::Stream, quirks: &Quirks::NONE };
-    serde_json::from_slice(&OLLAMA.encode(&ask).unwrap()).unwrap()
+    let ask = Ask { shape: Shape::Stream, ..Ask::of(prompt, "llama3") };
+    serde_json::from_slice(&OLLAMA.encode(&ask, &mut Losses::default()).unwrap()).unwrap()
 }
 
 fn refused(prompt: &Prompt) -> Kind {
-    let ask = Ask { prompt, model: "llama3", shape: Shape::Stream, quirks: &Quirks::NONE };
-    OLLAMA.encode(&ask).unwrap_err().kind()
+    let ask = Ask { shape: Shape::Stream, ..Ask::of(prompt, "llama3") };
+    OLLAMA.encode(&ask, &mut Losses::default()).unwrap_err().kind()
 }
 
 fn conversation() -> Prompt {

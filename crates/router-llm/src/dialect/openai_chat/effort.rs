@@ -53,7 +53,7 @@ fn asked(thinking: &Thinking) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use router_core::chat::{Prompt, Shape};
+    use router_core::chat::Prompt;
 
     use super::*;
     use crate::dialect::Quirks;
@@ -62,7 +62,7 @@ mod tests {
 
     fn written(thinking: Thinking, quirks: &Quirks) -> Result<Option<String>> {
         let prompt = Prompt { thinking: Some(thinking), ..Prompt::default() };
-        let ask = Ask { prompt: &prompt, model: "m", shape: Shape::Whole, quirks };
+        let ask = Ask { quirks, ..Ask::of(&prompt, "m") };
         effort(&ask).map(|effort| effort.map(str::to_owned))
     }
 

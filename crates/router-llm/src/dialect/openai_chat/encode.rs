@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use router_core::{
     Error, Kind, Raw, Result,
-    chat::{Format, Shape, ToolChoice, ToolSpec},
+    chat::{Format, Losses, Shape, ToolChoice, ToolSpec},
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -68,7 +68,7 @@ struct NamedSchema<'a> {
 }
 
 /// Writes a question.
-pub(super) fn encode(ask: &Ask<'_>) -> Result<Bytes> {
+pub(super) fn encode(ask: &Ask<'_>, _losses: &mut Losses) -> Result<Bytes> {
     let prompt = ask.prompt;
     foreign::refuse_providers_tools(prompt, NAME)?;
     let messages = turns::write(ask)?;

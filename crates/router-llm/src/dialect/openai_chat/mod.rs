@@ -21,7 +21,7 @@ mod request_tests;
 use bytes::Bytes;
 use router_core::{
     Error, Kind, Result,
-    chat::{Dialect, FrameDecoder, Meta, Prompt, Shape},
+    chat::{Dialect, FrameDecoder, Losses, Meta, Prompt, Shape},
     scan,
 };
 
@@ -66,8 +66,8 @@ impl Language for OpenAiChat {
         Ok(Head { model: model.into_owned(), model_at, shape, usage })
     }
 
-    fn encode(&self, ask: &Ask<'_>) -> Result<Bytes> {
-        encode::encode(ask)
+    fn encode(&self, ask: &Ask<'_>, losses: &mut Losses) -> Result<Bytes> {
+        encode::encode(ask, losses)
     }
 
     fn respelled(&self, prompt: &Prompt) -> Vec<(String, String)> {

@@ -5,7 +5,8 @@ use insta::{assert_json_snapshot, assert_snapshot};
 use router_core::{
     Kind, Raw,
     chat::{
-        Dialect, Document, Image, Message, Part, Prompt, Role, Shape, Thinking, ThinkingMode, ToolChoice, ToolSpec,
+        Dialect, Document, Image, Losses, Message, Part, Prompt, Role, Shape, Thinking, ThinkingMode, ToolChoice,
+        ToolSpec,
     },
 };
 use serde_json::{Value, json};
@@ -24,8 +25,8 @@ fn refused(body: &Value) -> String {
 }
 
 fn encoded_with(prompt: &Prompt, quirks: Quirks) -> Value {
-    let ask = Ask { prompt, model: "m", shape: Shape::Whole, quirks: &quirks };
-    serde_json::from_slice(&OPENAI_CHAT.encode(&ask).unwrap()).unwrap()
+    let ask = Ask { quirks: &quirks, ..Ask::of(prompt, "m") };
+    serde_json::from_slice(&OPENAI_CHAT.encode(&ask, &mut Losses::default()).unwrap()).unwrap()
 }
 
 fn encoded(prompt: &Prompt) -> Value {
@@ -243,8 +244,9 @@ fn fields_are_written_as_the_model_takes_them() {
             "reasoning_effort": "high",
         })
     );
-    let ask = Ask { prompt: &Prompt::ask("hi"), model: "m", shape: Shape::Stream, quirks: &Quirks::NONE };
-    let streamed: Value = serde_json::from_slice(&OPENAI_CHAT.encode(&ask).unwrap()).unwrap();
+    let prompt = Prompt::ask("hi");
+    let ask = Ask { shape: Shape::Stream, ..Ask::of(&prompt, "m") };
+    let streamed: Value = serde_json::from_slice(&OPENAI_CHAT.encode(&ask, &mut Losses::default()).unwrap()).unwrap();
     assert_eq!((&streamed["stream"], &streamed["stream_options"]), (&json!(true), &json!({"include_usage": true})));
 }
 
@@ -288,11 +290,5 @@ fn thoughts_go_back_only_to_those_who_want_them() {
     };
     assert_eq!(thoughts(&replayed), [None, Some(json!("hm")), Some(json!(""))]);
     assert_eq!(thoughts(&encoded(&prompt)), [None, None, None]);
-    assert_eq!(
-        OPENAI_CHAT
-            .encode(&Ask { prompt: &of([]), model: "m", shape: Shape::Whole, quirks: &Quirks::NONE })
-            .unwrap_err()
-            .kind(),
-        Kind::Invalid
-    );
+    assert_eq!(OPENAI_CHAT.encode(&Ask::of(&of([]), "m"), &mut Losses::default()).unwrap_err().kind(), Kind::Invalid);
 }
