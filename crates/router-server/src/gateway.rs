@@ -10,7 +10,7 @@ use std::{
 };
 
 use router_core::{BoxUpstream, Cx, Name, Result, chat::Chat, layer::guard::Standing};
-use router_llm::{enhance::ClientRules, models::ModelCard, route::Route};
+use router_llm::{enhance::ClientRules, models::ModelCard, route::Names};
 use router_mcp::server::Front;
 use tokio::time::Instant;
 
@@ -38,7 +38,7 @@ pub struct Models {
     /// What becomes of the names that a client asks for.
     pub rules: Arc<ClientRules>,
     /// Who answers for a name.
-    pub route: Arc<Route>,
+    pub names: Arc<Names>,
     /// The model of a question that names none.
     pub default: Option<Arc<str>>,
     /// The providers.
@@ -52,7 +52,7 @@ pub struct Models {
 impl Models {
     /// Says why nobody would answer this caller for `model`, before anybody is asked.
     pub fn knows(&self, cx: &Cx, model: &str) -> Result<()> {
-        self.route.targets(self.rules.model(cx, model)).map(drop)
+        self.names.choice(self.rules.model(cx, model)).map(drop)
     }
 }
 

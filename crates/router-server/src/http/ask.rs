@@ -368,22 +368,21 @@ mod tests {
     use router_llm::{
         echo::Echo,
         enhance::{ClientRule, ClientRules},
-        route::{Route, RouteSpec},
+        route::{Names, Route},
     };
 
     use super::*;
 
     /// Nobody but the echo, which also answers whatever `raycast` asks for.
     fn models() -> Models {
-        let providers = [("echo".into(), Echo.boxed())].into();
-        let spec = RouteSpec { aliases: Vec::new(), default_provider: "echo".into(), providers };
-        let route = Arc::new(Route::new(spec).expect("a route"));
+        let names = Arc::new(Names::new(Vec::new(), "echo".into(), ["echo".into()]).expect("names"));
+        let route = Route::new(Arc::clone(&names), [("echo".into(), Echo.boxed())].into());
         let rule = ClientRule { model: Some("echo/echo".into()), prompt: None };
-        let rules = Arc::new(ClientRules::new([("raycast".into(), rule)], Arc::clone(&route).boxed()));
+        let rules = Arc::new(ClientRules::new([("raycast".into(), rule)], route.boxed()));
         Models {
             all: Arc::clone(&rules).boxed(),
             rules,
-            route,
+            names,
             default: None,
             providers: ["echo".into()].into(),
             defaults: [].into(),

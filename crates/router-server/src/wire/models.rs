@@ -19,7 +19,7 @@ use router_llm::{
     enhance::{ClientRule, ClientRules},
     models::ModelCard,
     provider::{Api, Provider, ProviderKind, ProviderSpec},
-    route::{Route, RouteSpec, Target},
+    route::{Alias, Names, Route, Target},
 };
 
 use super::parts::ProviderPart;
@@ -49,25 +49,15 @@ pub fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<Built> {
         parts.push(Box::new(ProviderPart::new(Arc::clone(&settings.name), Arc::clone(&link))));
         providers.insert(Arc::clone(&settings.name), link.boxed());
     }
-    let named = config.models.iter().map(|alias| {
-        let targets = alias.choices.iter().map(target).collect();
-        (alias.name.to_string(), targets)
-    });
-    // `echo` answers by its bare name whatever the default provider is; an alias of that name goes before it.
-    let echo = Target { provider: echo::NAME.into(), model: echo::NAME.into() };
-    let aliases = named.chain([(echo::NAME.to_owned(), vec![echo])]);
-    let default_provider = Arc::clone(&config.default_provider);
-    let route = Route::new(RouteSpec { aliases: aliases.collect(), default_provider, providers })
-        .context("the models of the configuration")?
-        .with_meter(Arc::clone(metrics) as Arc<dyn Meter>);
-    let route = Arc::new(route);
-    let rules = Arc::new(ClientRules::new(rules(config), Arc::clone(&route).boxed()));
+    let names = Arc::new(names(config)?);
+    let route = Route::new(Arc::clone(&names), providers).with_meter(Arc::clone(metrics) as Arc<dyn Meter>);
+    let rules = Arc::new(ClientRules::new(rules(config), route.boxed()));
     let defaults = defaults(config);
     Ok(Built {
         models: Models {
             all: Arc::clone(&rules).boxed(),
             rules,
-            route,
+            names,
             default: defaults.get(&config.default_provider).cloned(),
             providers: config.providers.iter().map(|settings| Arc::clone(&settings.name)).collect(),
             defaults,
@@ -75,6 +65,20 @@ pub fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<Built> {
         },
         parts,
     })
+}
+
+/// Every name that a model goes by.
+fn names(config: &Config) -> Result<Names> {
+    let named = config.models.iter().map(|alias| {
+        let targets = alias.choices.iter().map(target).collect();
+        Alias { name: Arc::clone(&alias.name), targets }
+    });
+    // `echo` answers by its bare name whatever the default provider is; an alias of that name goes before it.
+    let echo = Target { provider: echo::NAME.into(), model: echo::NAME.into() };
+    let aliases = named.chain([Alias { name: echo::NAME.into(), targets: vec![echo] }]);
+    let providers = config.providers.iter().map(|provider| Arc::clone(&provider.name));
+    Names::new(aliases.collect(), Arc::clone(&config.default_provider), providers)
+        .context("the models of the configuration")
 }
 
 /// One stack per model of a provider, so that one bad model does not close its neighbours; throttling is per credential,
@@ -110,7 +114,7 @@ fn link(settings: &ProviderSettings, config: &Config, metrics: &Arc<Metrics>) ->
 
 /// The models that the configuration itself names, as `provider/model`.
 fn listed(settings: &ProviderSettings, config: &Config) -> BTreeMap<Name, Name> {
-    let choices = config.models.iter().flat_map(|alias| &alias.choices);
+    let choices = config.models.iter().flat_map(|alias| &alias.choices).filter(|choice| !target(choice).is_open());
     let own = choices.filter(|choice| choice.provider == settings.name).map(|choice| choice.model.as_str());
     let models = own.chain(settings.model.as_deref());
     models.map(|model| (model.into(), format!("{}/{model}", settings.name).into())).collect()
@@ -188,9 +192,12 @@ fn target(choice: &Choice) -> Target {
 
 /// What can be asked for by name: the aliases, every model that the configuration names, and `echo`.
 fn cards(config: &Config) -> Vec<ModelCard> {
-    let aliases = config.models.iter().map(|alias| ModelCard::new(&*alias.name, "mcp-router"));
-    let choices = config.models.iter().flat_map(|alias| &alias.choices);
-    let chosen = choices.map(|choice| (target(choice).to_string(), &*choice.provider));
+    let spelled = config.models.iter().filter(|alias| !alias.name.contains('*'));
+    let aliases = spelled.map(|alias| ModelCard::new(&*alias.name, "mcp-router"));
+    let choices =
+        config.models.iter().flat_map(|alias| &alias.choices).map(|choice| (target(choice), &choice.provider));
+    let chosen =
+        choices.filter(|(target, _)| !target.is_open()).map(|(target, provider)| (target.to_string(), &**provider));
     let own = config.providers.iter().filter(|provider| provider.kind != Kind::Echo).filter_map(|provider| {
         provider.model.as_deref().map(|model| (format!("{}/{model}", provider.name), &*provider.name))
     });

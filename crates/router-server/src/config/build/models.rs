@@ -1,5 +1,7 @@
 //! Our names for models, and the clients' rules that use them: every reference leads somewhere.
 
+use router_llm::route::fits;
+
 use super::{
     super::{
         environment::{ANTHROPIC_MODEL, ANTHROPIC_SMALL_FAST_MODEL, Variable},
@@ -113,8 +115,8 @@ impl Build<'_> {
     }
 
     fn model_name(&mut self, text: &str, at: &At, aliases: &[Alias], accounts: &mut Accounts) -> Option<ModelName> {
-        if let Some(alias) = aliases.iter().find(|alias| alias.name.as_ref() == text) {
-            return Some(ModelName::Alias(name(&alias.name)));
+        if aliases.iter().any(|alias| fits(&alias.name, text)) && !text.contains('/') {
+            return Some(ModelName::Alias(name(text)));
         }
         if !text.contains('/')
             && let Some(alias) = suggest::nearest(text, aliases.iter().map(|alias| alias.name.as_ref()))
