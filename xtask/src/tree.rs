@@ -4,7 +4,7 @@ use crate::source::Source;
 use anyhow::{Context, Result};
 use std::{fs, path::Path};
 
-/// Folders that hold what machines made.
+/// Folders that hold what machines made. In a worktree of git, `.git` is a file that points to one.
 const NOT_OURS: &[&str] =
     &["target", "node_modules", ".venv", ".git", "results", "__pycache__", ".pytest_cache", ".ruff_cache", "coverage"];
 
@@ -24,7 +24,10 @@ fn read_folder(folder: &Path, prefix: &str, found: &mut Vec<Source>) -> Result<(
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let kind = entry.file_type()?;
-        if kind.is_dir() && !NOT_OURS.contains(&name.as_str()) {
+        if NOT_OURS.contains(&name.as_str()) {
+            continue;
+        }
+        if kind.is_dir() {
             read_folder(&entry.path(), &format!("{prefix}{name}/"), found)?;
         } else if kind.is_file() && entry.metadata()?.len() <= LARGEST_BYTES {
             // What is not UTF-8 is an image or a model: nothing to check.
