@@ -1,12 +1,14 @@
 //! A question to a model, and its answer, which is always a stream of frames.
 
 mod event;
+mod keep;
 mod loss;
 mod prompt;
 mod reply;
 mod wire;
 
 pub use event::{Block, Event, Folded, StopReason, Usage, fold};
+pub use keep::{Keep, Keeping, Reach};
 pub use loss::{Losses, OnLoss};
 pub use prompt::{Document, Format, Image, Message, Part, Prompt, Role, Thinking, ThinkingMode, ToolChoice, ToolSpec};
 pub use reply::{ChatRecording, ChatReply, Frame};
@@ -30,6 +32,8 @@ pub struct Chat {
     pub meta: Meta,
     /// What is done when its upstream has no words for all of it.
     pub on_loss: OnLoss,
+    /// Whether its answer may be kept, and whether a kept one will do.
+    pub keep: Keep,
     wire: Option<Arc<Wire>>,
     prompt: Arc<OnceLock<Result<Arc<Prompt>>>>,
 }
@@ -42,6 +46,7 @@ impl Chat {
             shape,
             meta,
             on_loss: OnLoss::default(),
+            keep: Keep::default(),
             wire: Some(Arc::new(wire)),
             prompt: Arc::default(),
         }
@@ -54,6 +59,7 @@ impl Chat {
             shape,
             meta: Meta::default(),
             on_loss: OnLoss::default(),
+            keep: Keep::default(),
             wire: None,
             prompt: Arc::new(OnceLock::from(Ok(Arc::new(prompt)))),
         }

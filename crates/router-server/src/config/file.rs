@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 
 use super::{
+    aliases::{AliasFile, KeepFile, PromptCacheFile},
     leaf::{self, Bytes, Count, FilePath, Hidden, Link, Period, Positive, Rate, Share, Switch, Text, Time, words},
     read::{Map, Read, Reader, Spanned, section},
     settings::{DialectName, LogFormat, ProtocolEra, ProviderKind},
@@ -21,8 +22,10 @@ section! {
         providers: Map<ProviderFile>,
         /// The provider of a bare model name; otherwise the first one.
         default_provider: Text,
-        /// Our names for models: `provider/model`, or a list of them that falls back in order.
-        models: Map<Choices>,
+        /// Our names for models: `provider/model`, a list of them that falls back in order, or a mapping that says more.
+        models: Map<AliasFile>,
+        /// The answers of models that are kept, where an alias, a client's rule or a request wants that.
+        prompt_cache: PromptCacheFile,
         /// The MCP servers, as every MCP client writes them.
         mcp_servers as "mcpServers": Map<Server>,
         /// The MCP servers, by the name that VS Code has for them.
@@ -444,6 +447,8 @@ section! {
         model: Text,
         /// What is put before its own prompt.
         prompt: Text,
+        /// What is kept of the answers it gets.
+        cache: KeepFile,
     }
 }
 

@@ -6,6 +6,7 @@
 //! Nothing is read from the working directory that nobody named, and nothing here is read by anybody else.
 
 mod address;
+mod aliases;
 mod build;
 mod dotenv;
 mod environment;

@@ -4,6 +4,7 @@ use std::{ffi::OsString, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use router_core::{
     Name, Secret,
+    chat::Keeping,
     layer::{
         breaker::BreakerPolicy, cache::CachePolicy, chaos::ChaosPolicy, limit::LimitPolicy, retry::RetryPolicy,
         timeout::TimeoutPolicy,
@@ -27,6 +28,8 @@ pub struct Config {
     pub default_provider: Name,
     /// Our names for models.
     pub models: Vec<Alias>,
+    /// What is kept of models' answers.
+    pub prompt_cache: PromptCacheSettings,
     /// The MCP servers.
     pub servers: Vec<ServerSettings>,
     /// What is done for whom.
@@ -140,6 +143,50 @@ pub struct Alias {
     pub name: Name,
     /// Who is asked, in this order.
     pub choices: Vec<Choice>,
+    /// How its answers are kept; `None` is not at all, unless a client's rule or a request says otherwise.
+    pub keeping: Option<Keeping>,
+}
+
+/// What is kept of models' answers, where that is wanted at all.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PromptCacheSettings {
+    /// How long a kept answer is as good as new.
+    pub ttl: Duration,
+    /// How long it may stand in afterwards, when nobody else answers.
+    pub stale: Duration,
+    /// Memory at the most, in bytes.
+    pub max_bytes: u64,
+    /// The longest answer that is kept, in bytes.
+    pub max_entry_bytes: usize,
+    /// What questions are told apart with; `None` leaves it to the Redis' address, or to chance.
+    pub key: Option<Secret<String>>,
+    /// Questions that are compared by their meaning, at the most.
+    pub max_questions: usize,
+    /// How near the meanings of two questions have to be (cosine).
+    pub threshold: f64,
+    /// Questions with a higher temperature are not compared by their meaning.
+    pub max_temperature: f64,
+    /// The model that tells meanings, or an alias.
+    pub embed: Name,
+    /// How long it is waited for.
+    pub embed_timeout: Duration,
+}
+
+impl Default for PromptCacheSettings {
+    fn default() -> Self {
+        Self {
+            ttl: Duration::from_hours(1),
+            stale: Duration::from_hours(24),
+            max_bytes: 64 << 20,
+            max_entry_bytes: 1 << 20,
+            key: None,
+            max_questions: 10_000,
+            threshold: 0.85,
+            max_temperature: 0.3,
+            embed: "embed".into(),
+            embed_timeout: Duration::from_millis(500),
+        }
+    }
 }
 
 /// A model of a provider.
@@ -263,6 +310,8 @@ pub struct ClientSettings {
     pub model: Option<ModelName>,
     /// What is put before its own prompt.
     pub prompt: Option<String>,
+    /// How the answers it gets are kept; `None` leaves that to the model it asks for.
+    pub keeping: Option<Keeping>,
 }
 
 /// A key that lets its bearer in.

@@ -77,7 +77,9 @@ pub async fn ask(gateway: &Arc<Gateway>, visit: &Visit, body: &Bytes) -> Respons
     };
     let streamed = question.stream;
     let call = {
-        let (gateway, cx, chat) = (Arc::clone(gateway), visit.cx.clone(), question.into_chat(model));
+        let (gateway, cx) = (Arc::clone(gateway), visit.cx.clone());
+        let mut chat = question.into_chat(model);
+        chat.keep = visit.keep;
         async move { gateway.models.all.call(&cx, chat).await }
     };
     if streamed { stream_answer(call, &visit).await } else { whole_answer(call, &visit).await }

@@ -42,7 +42,9 @@ impl Asked {
             usage: head.usage,
         };
         let wire = Wire { dialect: language, body, model: head.model_at };
-        Ok(Self { language, told, chat: Chat::arrived(wire, worth_forwarding(headers), head.model, head.shape) })
+        let mut chat = Chat::arrived(wire, worth_forwarding(headers), head.model, head.shape);
+        chat.keep = visit.keep;
+        Ok(Self { language, told, chat })
     }
 
     /// The same question, to be answered as a stream whatever it says itself.

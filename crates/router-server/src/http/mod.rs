@@ -6,6 +6,7 @@ mod ask;
 mod chat;
 pub mod door;
 mod health;
+mod keep;
 mod leftover;
 mod mcp;
 mod models;
@@ -82,7 +83,7 @@ impl House {
         let access = access(&parts.uri);
         let admitted = self.door.admit(&mut parts, access, Arc::clone(&request_id));
         let (visit, refusal) = match admitted {
-            Ok(caller) => (Visit::new(caller, CALL_TIME), None),
+            Ok(caller) => (Visit { keep: keep::read(&parts.headers), ..Visit::new(caller, CALL_TIME) }, None),
             Err(error) => (Visit::new(Caller::anonymous(Arc::clone(&request_id)), CALL_TIME), Some(error)),
         };
         let mut tally = Tally {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use router_core::{Caller, Cx, Provenance, Trail};
+use router_core::{Caller, Cx, Provenance, Trail, chat::Keep};
 
 /// A request that was let in. It rides in the request's extensions.
 #[derive(Clone)]
@@ -12,13 +12,15 @@ pub struct Visit {
     pub caller: Arc<Caller>,
     /// The context of what is asked on his behalf.
     pub cx: Cx,
+    /// What he says about kept answers.
+    pub keep: Keep,
 }
 
 impl Visit {
     /// A visit whose questions must be answered before `time` has passed.
     pub fn new(caller: Caller, time: std::time::Duration) -> Self {
         let caller = Arc::new(caller);
-        Self { cx: Cx::new(Arc::clone(&caller), time), caller }
+        Self { cx: Cx::new(Arc::clone(&caller), time), caller, keep: Keep::default() }
     }
 
     /// The id of the request.
@@ -53,6 +55,9 @@ fn sign(headers: &mut HeaderMap, trail: &Trail, provenance: &Provenance) {
         (None, _) => {}
     }
     put("x-mcp-router-cache", provenance.cache.as_str());
+    if let Some(age) = provenance.age {
+        put("age", &age.as_secs().to_string());
+    }
     put("x-mcp-router-source", provenance.source.as_str());
     if !provenance.dropped.is_empty() {
         put("x-mcp-router-dropped", &provenance.dropped.to_string());

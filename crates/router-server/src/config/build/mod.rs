@@ -2,6 +2,7 @@
 
 mod access;
 mod guard;
+mod keeping;
 mod models;
 mod providers;
 mod servers;
@@ -64,6 +65,7 @@ impl<'a> Build<'a> {
             providers: accounts.providers,
             probe: accounts.probe,
             models,
+            prompt_cache: keeping::prompt_cache(file.prompt_cache),
             servers,
             clients,
             keys,

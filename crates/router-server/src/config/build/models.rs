@@ -4,14 +4,15 @@ use router_llm::route::fits;
 
 use super::{
     super::{
+        aliases::{AliasFile, AliasMap},
         environment::{ANTHROPIC_MODEL, ANTHROPIC_SMALL_FAST_MODEL, Variable},
-        file::{Choices, ClientFile},
+        file::ClientFile,
         problem::At,
         read::{Map, Spanned},
         settings::{Alias, Choice, ClientSettings, ModelName},
         suggest,
     },
-    Build, name,
+    Build, keeping, name,
     providers::Accounts,
 };
 
@@ -20,22 +21,23 @@ const NAMED_BY_VARIABLES: [(&str, Variable); 2] = [("big", ANTHROPIC_MODEL), ("s
 
 impl Build<'_> {
     /// The aliases of the file; the environment's go before those of the same name.
-    pub(super) fn aliases(&mut self, file: Option<Spanned<Map<Choices>>>, accounts: &mut Accounts) -> Vec<Alias> {
+    pub(super) fn aliases(&mut self, file: Option<Spanned<Map<AliasFile>>>, accounts: &mut Accounts) -> Vec<Alias> {
         let entries = file.map(|file| file.value.0).unwrap_or_default();
         let names: Vec<String> = entries.iter().map(|(entry, _)| entry.value.clone()).collect();
         let mut aliases = Vec::new();
-        for (entry, choices) in entries {
+        for (entry, Spanned { value: AliasFile(AliasMap { candidates, cache }), at }) in entries {
             if entry.is_empty() || entry.contains('/') {
                 let finding = self.findings.problem(&entry.at, "this cannot be an alias");
                 finding.remedy("a name without \"/\", which stands between provider and model");
             }
-            if choices.0.is_empty() {
+            let choices = candidates.map(|candidates| candidates.value.0).unwrap_or_default();
+            if choices.is_empty() && !self.findings.is_broken(&at.path) {
                 self.findings.problem(&entry.at, "there is no model in this list").remedy("write [provider/model]");
             }
-            let choices = choices.value.0;
             let choices =
                 choices.iter().filter_map(|model| self.choice(&model.0, &model.at, &names, accounts)).collect();
-            aliases.push((Alias { name: name(&entry.value), choices }, entry.at));
+            let keeping = cache.map(|cache| keeping::keeping(&cache.value));
+            aliases.push((Alias { name: name(&entry.value), choices, keeping }, entry.at));
         }
         for (alias, variable) in NAMED_BY_VARIABLES {
             self.alias_of_variable(alias, &variable, &mut aliases, accounts);
@@ -61,12 +63,12 @@ impl Build<'_> {
         let split = set.value.split_once('/').filter(|(provider, model)| !model.is_empty() && accounts.has(provider));
         let (provider, model) = split.unwrap_or((accounts.default.as_ref(), set.value));
         let choice = Choice { provider: name(provider), model: model.to_owned() };
-        let entry = Alias { name: name(alias), choices: vec![choice] };
+        let entry = Alias { name: name(alias), choices: vec![choice], keeping: None };
         match aliases.iter_mut().find(|(known, _)| known.name.as_ref() == alias) {
             None => aliases.push((entry, set.at)),
             Some((known, at)) => {
                 self.findings.warning(at, format!("{} goes before it", set.at.path));
-                *known = entry;
+                *known = Alias { keeping: known.keeping, ..entry };
             }
         }
     }
@@ -105,11 +107,13 @@ impl Build<'_> {
         accounts: &mut Accounts,
     ) -> Vec<ClientSettings> {
         let mut clients = Vec::new();
-        for (entry, Spanned { value: ClientFile { model, prompt }, .. }) in
+        for (entry, Spanned { value: ClientFile { model, prompt, cache }, .. }) in
             file.into_iter().flat_map(|file| file.value.0)
         {
             let model = model.and_then(|model| self.model_name(&model.0, &model.at, aliases, accounts));
-            clients.push(ClientSettings { name: name(&entry), model, prompt: prompt.map(|prompt| prompt.value.0) });
+            let prompt = prompt.map(|prompt| prompt.value.0);
+            let keeping = cache.map(|cache| keeping::keeping(&cache.value));
+            clients.push(ClientSettings { name: name(&entry), model, prompt, keeping });
         }
         clients
     }

@@ -50,6 +50,8 @@ const FILES: Pairs<'_> = &[
     ("a model without a name", "models: { fast: [echo/] }"),
     ("an alias in an alias", "models: { a: echo/x, b: [a] }"),
     ("an alias without models", "models: { fast: [] }"),
+    ("an alias that says all but its models", "models: { fast: { cache: { exact: true } } }"),
+    ("a way of keeping that is none", "models: { fast: { candidates: echo/x, cache: { exact: maybe, tll: 1h } } }"),
     ("an alias with a slash", "models: { a/b: echo/x }"),
     ("a client with a model of nobody", "clients: { raycast: { model: groq/llama } }"),
     ("a server that is not told how to reach", "mcpServers: { a: {} }"),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use router_core::{
     Name,
+    chat::{Keeping, Reach},
     layer::{
         breaker::BreakerPolicy,
         cache::CachePolicy,
@@ -17,7 +18,7 @@ use router_core::{
 use super::*;
 use crate::config::{
     address::Address,
-    settings::{Alias, ClientSettings, GuardSettings, KeySettings, ServerCache, Timeouts},
+    settings::{Alias, ClientSettings, GuardSettings, KeySettings, PromptCacheSettings, ServerCache, Timeouts},
 };
 
 const fn seconds(seconds: u64) -> Duration {
@@ -110,6 +111,7 @@ fn nothing_at_all_is_a_configuration() {
         ],
         default_provider: "echo".into(),
         models: Vec::new(),
+        prompt_cache: PromptCacheSettings::default(),
         servers: Vec::new(),
         clients: Vec::new(),
         keys: Vec::new(),
@@ -235,7 +237,7 @@ fn a_variable_goes_before_the_file_and_says_so() {
     };
     assert_eq!(config.providers, [expected, echo()]);
     let choice = Choice { provider: "openai".into(), model: "gpt-5".into() };
-    assert_eq!(config.models, [Alias { name: "big".into(), choices: vec![choice] }]);
+    assert_eq!(config.models, [Alias { name: "big".into(), choices: vec![choice], keeping: None }]);
     assert_eq!(warnings.len(), 3, "{warnings:#?}");
 }
 
@@ -409,13 +411,14 @@ clients:
 ";
     let choice = |provider: &str, model: &str| Choice { provider: provider.into(), model: model.into() };
     let config = load(text);
-    let fast = Alias { name: "fast".into(), choices: vec![choice("ollama", "llama3")] };
-    let big = Alias { name: "big".into(), choices: vec![choice("echo", "a/b"), choice("echo", "gpt")] };
+    let fast = Alias { name: "fast".into(), choices: vec![choice("ollama", "llama3")], keeping: None };
+    let big = Alias { name: "big".into(), choices: vec![choice("echo", "a/b"), choice("echo", "gpt")], keeping: None };
     assert_eq!(config.models, [fast, big]);
     let client = |name: &str, model, prompt: Option<&str>| ClientSettings {
         name: name.into(),
         model,
         prompt: prompt.map(str::to_owned),
+        keeping: None,
     };
     assert_eq!(
         config.clients,
@@ -427,6 +430,44 @@ clients:
     );
     let probed: Vec<&Name> = config.probe.iter().map(|provider| &provider.name).collect();
     assert_eq!(probed, [&Name::from("lmstudio")], "whoever is named is not probed for");
+}
+
+#[test]
+fn what_is_kept_of_the_answers_of_models() {
+    let keeping = |reach, ttl| Some(Keeping { reach, ttl });
+    let table = [
+        ("big: { candidates: echo/x }", None),
+        ("big: { candidates: [echo/x], cache: {} }", keeping(Reach::Off, None)),
+        ("big: { candidates: [echo/x], cache: { exact: true } }", keeping(Reach::Exact, None)),
+        ("big: { candidates: [echo/x], cache: { exact: true, ttl: 2m } }", keeping(Reach::Exact, Some(seconds(120)))),
+        ("big: { candidates: [echo/x], cache: { semantic: true } }", keeping(Reach::Semantic, None)),
+    ];
+    for (alias, expected) in table {
+        let config = load(&format!("models: {{ {alias} }}"));
+        let choices = vec![Choice { provider: "echo".into(), model: "x".into() }];
+        assert_eq!(config.models, [Alias { name: "big".into(), choices, keeping: expected }], "{alias}");
+    }
+    let config = load("clients: { raycast: { cache: { exact: true } } }");
+    assert_eq!(config.clients[0].keeping, keeping(Reach::Exact, None));
+    let text = "
+prompt_cache:
+  { ttl: 10m, max_bytes: 1MiB, max_entry_bytes: 8KiB, key: k, max_questions: 5, threshold: 0.9, max_temperature: 0,
+    embed: ollama/all-minilm, embed_timeout: 1s }
+";
+    let expected = PromptCacheSettings {
+        ttl: seconds(600),
+        stale: seconds(24 * 600),
+        max_bytes: 1 << 20,
+        max_entry_bytes: 8 << 10,
+        key: Some(secret("k")),
+        max_questions: 5,
+        threshold: 0.9,
+        max_temperature: 0.0,
+        embed: "ollama/all-minilm".into(),
+        embed_timeout: seconds(1),
+    };
+    assert_eq!(load(text).prompt_cache, expected);
+    assert_eq!(load("prompt_cache: { stale: 0s }").prompt_cache.stale, Duration::ZERO);
 }
 
 #[test]
@@ -444,7 +485,11 @@ fn the_models_of_older_systems() {
     ];
     for (environment, expected) in rows {
         let (config, _) = loaded(&Case { environment, ..Case::default() });
-        assert_eq!(config.models, [Alias { name: "big".into(), choices: vec![expected] }], "{environment:?}");
+        assert_eq!(
+            config.models,
+            [Alias { name: "big".into(), choices: vec![expected], keeping: None }],
+            "{environment:?}"
+        );
     }
 }
 
