@@ -5,6 +5,7 @@
 
 pub mod chat;
 mod cx;
+pub mod embed;
 mod error;
 pub mod layer;
 mod meter;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::Reply;
 
-/// A question. `Chat` asks a model, `ToolCall` asks a tool to act, `Lookup` asks an MCP server what it offers.
+/// A question. `Chat` asks a model, `Embed` asks one for vectors, `ToolCall` asks a tool to act, `Lookup` asks an MCP
+/// server what it offers.
 ///
 /// Cloning one is cheap: what it carries is shared.
 pub trait Query: Clone + Send + Sync + 'static {

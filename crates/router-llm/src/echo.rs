@@ -13,8 +13,9 @@ use std::sync::Arc;
 
 use futures_util::stream;
 use router_core::{
-    Cx, Result, Upstream,
+    Cx, Error, Kind, Result, Upstream,
     chat::{Block, Chat, ChatReply, Event, Message, Part, Prompt, Role, Shape, StopReason, Usage},
+    embed::{Embed, Vectors},
 };
 use serde_json::{Map, Value};
 
@@ -55,6 +56,13 @@ impl Upstream<Chat> for Echo {
         let provenance = router_core::Reply::provenance_mut(&mut reply);
         (provenance.upstream, provenance.model) = (Some(Arc::from(NAME)), Some(Arc::from(NAME)));
         Ok(reply)
+    }
+}
+
+impl Upstream<Embed> for Echo {
+    async fn call(&self, _: &Cx, _: Embed) -> Result<Vectors> {
+        Err(Error::new(Kind::NotFound, "echo has no embeddings")
+            .hint("configure a model that has: `models: { embed: [ollama/nomic-embed-text] }`, and ask for `embed`"))
     }
 }
 

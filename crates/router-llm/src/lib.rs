@@ -3,6 +3,7 @@
 pub mod client;
 pub mod dialect;
 pub mod echo;
+pub mod embed;
 pub mod enhance;
 pub mod models;
 pub mod provider;

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use router_core::{BoxUpstream, Cx, Name, Result, chat::Chat, layer::guard::Standing};
+use router_core::{BoxUpstream, Cx, Name, Result, chat::Chat, embed::Embed, layer::guard::Standing};
 use router_llm::{enhance::ClientRules, models::ModelCard, route::Names};
 use router_mcp::server::Front;
 use tokio::time::Instant;
@@ -35,6 +35,9 @@ pub struct Gateway {
 pub struct Models {
     /// All of them.
     pub all: BoxUpstream<Chat>,
+    /// The same names, asked for vectors. Clients' rules are about chats, and do not bend these.
+    #[expect(dead_code, reason = "its doors are being built")]
+    pub embeddings: BoxUpstream<Embed>,
     /// What becomes of the names that a client asks for.
     pub rules: Arc<ClientRules>,
     /// Who answers for a name.

@@ -1,6 +1,7 @@
 //! A model provider: a preset, an address and a key. Everything it does, it does as its dialect says.
 
 mod answer;
+mod embed;
 mod endpoint;
 mod events;
 mod preset;

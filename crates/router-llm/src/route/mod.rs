@@ -73,7 +73,7 @@ impl fmt::Debug for Route {
     }
 }
 
-fn may_fare_better_elsewhere(error: &Error) -> bool {
+pub(crate) fn may_fare_better_elsewhere(error: &Error) -> bool {
     error.is_transient() || matches!(error.kind(), Kind::Credential | Kind::NotFound)
 }
 

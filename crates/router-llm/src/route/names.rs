@@ -100,7 +100,7 @@ impl Names {
     }
 
     /// That nobody answers for `name`, with the name that was probably meant.
-    pub(super) fn unknown(&self, name: &str) -> Error {
+    pub(crate) fn unknown(&self, name: &str) -> Error {
         let (provider, model) = name.split_once('/').unwrap_or(("", name));
         let spelled = self.aliases.iter().filter(|alias| !alias.is_pattern()).map(|alias| &*alias.name);
         let near = nearest(name, spelled).map(str::to_owned);

@@ -383,6 +383,7 @@ mod tests {
         let rules = Arc::new(ClientRules::new([("raycast".into(), rule)], route.boxed()));
         Models {
             all: Arc::clone(&rules).boxed(),
+            embeddings: Echo.boxed(),
             rules,
             names,
             default: None,

@@ -1,28 +1,35 @@
 //! The stacks of models: a link per (provider, model), and the route over all of them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use anyhow::{Context, Result};
 use router_core::{
-    BoxUpstream, Meter, Name, Upstream,
+    BoxUpstream, Meter, Name, Query, Upstream,
     chat::Chat,
+    embed::Embed,
     layer::{
+        chaos::ChaosPolicy,
         guard::{Guard, GuardPolicy},
         keyed::Keyed,
         stack,
         throttle::Throttle,
+        timeout::TimeoutPolicy,
     },
 };
 use router_llm::{
     client::HttpClient,
     echo::{self, Echo},
+    embed::EmbedRoute,
     enhance::{ClientRule, ClientRules},
     models::ModelCard,
     provider::{Api, Provider, ProviderKind, ProviderSpec},
     route::{Alias, Names, Route, Target},
 };
 
-use super::parts::ProviderPart;
+use super::parts::{Links, ProviderPart};
 use crate::{
     config::{Choice, Config, DialectName, ModelName, ProviderKind as Kind, ProviderSettings},
     gateway::{Models, Part},
@@ -42,20 +49,23 @@ pub struct Built {
 
 /// Builds a link for each provider, and the route and the client rules around them.
 pub fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<Built> {
-    let mut providers = std::collections::HashMap::new();
+    let (mut providers, mut embedders) = (HashMap::new(), HashMap::new());
     let mut parts: Vec<Box<dyn Part>> = Vec::new();
     for settings in &config.providers {
-        let link = Arc::new(link(settings, config, metrics)?);
-        parts.push(Box::new(ProviderPart::new(Arc::clone(&settings.name), Arc::clone(&link))));
-        providers.insert(Arc::clone(&settings.name), link.boxed());
+        let links = links(settings, config, metrics)?;
+        providers.insert(Arc::clone(&settings.name), Arc::clone(&links.chats).boxed());
+        embedders.insert(Arc::clone(&settings.name), Arc::clone(&links.embeddings).boxed());
+        parts.push(Box::new(ProviderPart::new(Arc::clone(&settings.name), links)));
     }
     let names = Arc::new(names(config)?);
     let route = Route::new(Arc::clone(&names), providers).with_meter(Arc::clone(metrics) as Arc<dyn Meter>);
+    let embeddings = EmbedRoute::new(Arc::clone(&names), embedders, Arc::clone(metrics) as Arc<dyn Meter>);
     let rules = Arc::new(ClientRules::new(rules(config), route.boxed()));
     let defaults = defaults(config);
     Ok(Built {
         models: Models {
             all: Arc::clone(&rules).boxed(),
+            embeddings: embeddings.boxed(),
             rules,
             names,
             default: defaults.get(&config.default_provider).cloned(),
@@ -81,35 +91,60 @@ fn names(config: &Config) -> Result<Names> {
         .context("the models of the configuration")
 }
 
-/// One stack per model of a provider, so that one bad model does not close its neighbours; throttling is per credential,
-/// which all of them share.
-fn link(settings: &ProviderSettings, config: &Config, metrics: &Arc<Metrics>) -> Result<Keyed<Chat>> {
-    let upstream = upstream(settings)?;
-    let policy =
-        GuardPolicy { breaker: settings.guard.breaker, limit: settings.guard.limit, retry: settings.guard.retry };
-    let (timeout, chaos) = (settings.timeout.attempt, settings.guard.chaos.clone());
-    let (throttle, meter) = (Arc::new(Throttle::default()), Arc::clone(metrics) as Arc<dyn Meter>);
-    let name = Arc::clone(&settings.name);
-    let listed = listed(settings, config);
-    listed.values().chain([&name]).for_each(|label| metrics.introduce(label));
-    Ok(Keyed::new(
-        MODELS_PER_PROVIDER,
-        |chat: &Chat| &chat.model,
-        move |model| {
-            // Names that clients made up must not become labels of metrics: they go by their provider's.
-            let label = listed.get(model).unwrap_or(&name);
-            let guard = Guard::throttled(Arc::clone(label), policy, Arc::clone(&meter), Arc::clone(&throttle));
-            let stack = stack::<Chat>(&guard, upstream.clone())
-                .chaos(chaos.clone())
-                .timeout(timeout)
+/// One stack per model of a provider and kind of question, so that one bad model does not close its neighbours;
+/// throttling is per credential, which all of them share.
+fn links(settings: &ProviderSettings, config: &Config, metrics: &Arc<Metrics>) -> Result<Links> {
+    let (chats, embeddings) = upstreams(settings)?;
+    let guarded = Guarded {
+        name: Arc::clone(&settings.name),
+        listed: listed(settings, config),
+        policy: GuardPolicy {
+            breaker: settings.guard.breaker,
+            limit: settings.guard.limit,
+            retry: settings.guard.retry,
+        },
+        timeout: settings.timeout.attempt,
+        chaos: settings.guard.chaos.clone(),
+        throttle: Arc::default(),
+        meter: Arc::clone(metrics) as Arc<dyn Meter>,
+    };
+    guarded.listed.values().chain([&guarded.name]).for_each(|label| metrics.introduce(label));
+    Ok(Links {
+        chats: Arc::new(guarded.clone().link(chats, |chat: &Chat| &chat.model)),
+        embeddings: Arc::new(guarded.link(embeddings, |embed: &Embed| &embed.model)),
+    })
+}
+
+/// What the stacks of one provider are made with.
+#[derive(Clone)]
+struct Guarded {
+    name: Name,
+    /// Names that clients made up must not become labels of metrics: they go by their provider's.
+    listed: BTreeMap<Name, Name>,
+    policy: GuardPolicy,
+    timeout: TimeoutPolicy,
+    chaos: Option<ChaosPolicy>,
+    throttle: Arc<Throttle>,
+    meter: Arc<dyn Meter>,
+}
+
+impl Guarded {
+    fn link<Q: Query>(self, upstream: BoxUpstream<Q>, model: fn(&Q) -> &Name) -> Keyed<Q> {
+        Keyed::new(MODELS_PER_PROVIDER, model, move |model| {
+            let label = self.listed.get(model).unwrap_or(&self.name);
+            let (meter, throttle) = (Arc::clone(&self.meter), Arc::clone(&self.throttle));
+            let guard = Guard::throttled(Arc::clone(label), self.policy, meter, throttle);
+            let stack = stack::<Q>(&guard, upstream.clone())
+                .chaos(self.chaos.clone())
+                .timeout(self.timeout)
                 .limit()
                 .breaker()
                 .retry()
                 .observe()
                 .boxed();
             (guard, stack)
-        },
-    ))
+        })
+    }
 }
 
 /// The models that the configuration itself names, as `provider/model`.
@@ -120,8 +155,9 @@ fn listed(settings: &ProviderSettings, config: &Config) -> BTreeMap<Name, Name> 
     models.map(|model| (model.into(), format!("{}/{model}", settings.name).into())).collect()
 }
 
-fn upstream(settings: &ProviderSettings) -> Result<BoxUpstream<Chat>> {
-    let Some(kind) = vendor(settings.kind) else { return Ok(Echo.boxed()) };
+/// The provider, asked in chats and for vectors.
+fn upstreams(settings: &ProviderSettings) -> Result<(BoxUpstream<Chat>, BoxUpstream<Embed>)> {
+    let Some(kind) = vendor(settings.kind) else { return Ok((Echo.boxed(), Echo.boxed())) };
     let spec = ProviderSpec {
         name: Arc::clone(&settings.name),
         kind,
@@ -135,7 +171,8 @@ fn upstream(settings: &ProviderSettings) -> Result<BoxUpstream<Chat>> {
         headers: settings.headers.clone(),
     };
     let provider = Provider::new(spec, HttpClient::new(settings.timeout.connect));
-    Ok(provider.with_context(|| format!("provider {}", settings.name))?.boxed())
+    let provider = Arc::new(provider.with_context(|| format!("provider {}", settings.name))?);
+    Ok((Arc::clone(&provider).boxed(), provider.boxed()))
 }
 
 /// The vendor of a kind; `None` is the embedded echo.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use router_core::{
     Name,
     chat::Chat,
+    embed::Embed,
     layer::{
         breaker::State,
         guard::{Guard, Standing},
@@ -25,13 +26,28 @@ use crate::{
 /// A provider, with all its models that were asked so far.
 pub struct ProviderPart {
     name: Name,
-    link: Arc<Keyed<Chat>>,
+    links: Links,
+}
+
+/// The stacks of a provider's models.
+#[derive(Clone)]
+pub struct Links {
+    /// Those that are asked in chats.
+    pub chats: Arc<Keyed<Chat>>,
+    /// Those that are asked for vectors.
+    pub embeddings: Arc<Keyed<Embed>>,
+}
+
+impl Links {
+    fn guards(&self) -> impl Iterator<Item = (Name, Arc<Guard>)> {
+        self.chats.guards().into_iter().chain(self.embeddings.guards())
+    }
 }
 
 impl ProviderPart {
     /// The part of the provider `name`.
-    pub fn new(name: Name, link: Arc<Keyed<Chat>>) -> Self {
-        Self { name, link }
+    pub fn new(name: Name, links: Links) -> Self {
+        Self { name, links }
     }
 }
 
@@ -55,7 +71,7 @@ impl Part for ProviderPart {
     }
 
     fn standings(&self) -> Vec<Standing> {
-        self.link.guards().iter().map(|(_, guard)| guard.standing()).collect()
+        self.links.guards().map(|(_, guard)| guard.standing()).collect()
     }
 }
 
@@ -64,8 +80,7 @@ impl ProviderPart {
     /// their provider only, but who reads of an open breaker wants to know which one it is.
     fn models(&self) -> Vec<Standing> {
         let full = |model: &Name| Name::from(format!("{}/{model}", self.name));
-        let guards = self.link.guards();
-        guards.iter().map(|(model, guard)| Standing { name: full(model), ..guard.standing() }).collect()
+        self.links.guards().map(|(model, guard)| Standing { name: full(&model), ..guard.standing() }).collect()
     }
 }
 
