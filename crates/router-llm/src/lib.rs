@@ -9,3 +9,4 @@ pub mod models;
 pub mod provider;
 pub mod route;
 pub mod sse;
+pub mod tokens;

@@ -13,7 +13,8 @@ const FILE_LINES: usize = 600;
 const FUNCTION_LINES: usize = 60;
 
 /// Files that may be long, each with its reason. Only tables are.
-const LONG_FILES: &[(&str, &str)] = &[];
+const LONG_FILES: &[(&str, &str)] =
+    &[("crates/router-llm/src/models/table.rs", "a row for each family of models that there is")];
 
 /// Functions that may be long: file, name, reason.
 const LONG_FUNCTIONS: &[(&str, &str, &str)] = &[];

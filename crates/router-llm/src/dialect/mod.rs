@@ -121,6 +121,12 @@ impl<'a> Ask<'a> {
     pub const fn of(prompt: &'a Prompt, model: &'a str) -> Self {
         Self { prompt, model, shape: Shape::Whole, quirks: &Quirks::NONE, window: None }
     }
+
+    /// The limit of the answer that the client set, as far as the model goes: a higher one is refused, and clients
+    /// cannot recover from that.
+    pub fn max_tokens(&self) -> Option<u64> {
+        self.prompt.max_tokens.map(|asked| asked.min(self.quirks.max_output.unwrap_or(u64::MAX)))
+    }
 }
 
 /// What a provider or model does otherwise than its dialect.
@@ -143,6 +149,10 @@ pub struct Quirks {
     pub no_prefill: bool,
     /// The most tokens that an answer may have; more is refused.
     pub max_output: Option<u64>,
+    /// The limit that an answer is given whose client named none, where the dialect wants one.
+    pub usual_output: Option<u64>,
+    /// Is told how hard to think by a level of effort, and not by a budget of tokens (Anthropic's since Claude 4.6).
+    pub takes_effort: bool,
 }
 
 impl Quirks {
@@ -156,7 +166,26 @@ impl Quirks {
         replays_thinking: false,
         no_prefill: false,
         max_output: None,
+        usual_output: None,
+        takes_effort: false,
     };
+
+    /// These and `more`: what either does, and the tighter of two limits.
+    #[must_use]
+    pub fn and(self, more: Self) -> Self {
+        Self {
+            reasoning_model: self.reasoning_model || more.reasoning_model,
+            no_top_k: self.no_top_k || more.no_top_k,
+            one_system_message: self.one_system_message || more.one_system_message,
+            no_effort: self.no_effort || more.no_effort,
+            efforts: if self.efforts.is_empty() { more.efforts } else { self.efforts },
+            replays_thinking: self.replays_thinking || more.replays_thinking,
+            no_prefill: self.no_prefill || more.no_prefill,
+            max_output: self.max_output.into_iter().chain(more.max_output).min(),
+            usual_output: self.usual_output.or(more.usual_output),
+            takes_effort: self.takes_effort || more.takes_effort,
+        }
+    }
 }
 
 /// What a cheap look at an event tells.

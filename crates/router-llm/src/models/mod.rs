@@ -1,7 +1,11 @@
 //! The models: what is known of each, and how they are listed.
 
 mod card;
+mod efforts;
 mod known;
+pub mod pattern;
+mod table;
 
 pub use card::{ModelCard, Page, anthropic_list, openai_list};
-pub use known::{Abilities, Known, Price, Tokenizer};
+pub use efforts::{EFFORTS, efforts};
+pub use known::{Abilities, Known, Long, Price, Tokenizer};

@@ -6,7 +6,6 @@ mod endpoint;
 mod events;
 mod preset;
 mod question;
-mod quirks;
 
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ use super::{Api, Provider};
 use crate::{
     client::Pieces,
     dialect::{Ask, Framing},
+    models::Known,
 };
 
 /// The version of Anthropic's interface that a question of our own making is written in.
@@ -70,7 +71,7 @@ fn splice(wire: &Wire, model: &str) -> Result<Pieces> {
 
 fn encode(provider: &Provider, chat: &Chat, losses: &mut Losses) -> Result<(Pieces, Vec<(String, String)>)> {
     let prompt = chat.prompt()?;
-    let quirks = provider.preset.quirks_of(&chat.model);
+    let quirks = Known::of(provider.preset.kind, &chat.model).quirks.and(provider.preset.quirks);
     let ask = Ask { shape: chat.shape, quirks: &quirks, ..Ask::of(&prompt, &chat.model) };
     Ok((Pieces::from(provider.language.encode(&ask, losses)?), provider.language.respelled(&prompt)))
 }

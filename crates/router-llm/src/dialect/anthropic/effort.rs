@@ -3,11 +3,14 @@
 use router_core::chat::{Message, Part, Prompt, Role, Thinking, ThinkingMode, ToolChoice};
 use serde_json::{Map, Value};
 
-use super::{NAME, abilities};
-use crate::dialect::Ask;
+use super::NAME;
+use crate::dialect::{Ask, Quirks};
 
 /// The least that a budget of thinking may be.
 const LEAST_BUDGET: u64 = 1024;
+
+/// The limit of an answer where nobody names one; a model of a compatible server may have a small window.
+const USUAL_OUTPUT: u64 = 4096;
 
 /// What a request says of thinking, fitted to the model.
 #[derive(Debug, Default, PartialEq)]
@@ -39,7 +42,7 @@ pub(super) fn fit(ask: &Ask<'_>, further: Map<String, Value>) -> Fitted {
     if !wants || forced || ask.quirks.no_effort {
         return plain;
     }
-    if abilities::takes_effort(ask.model) {
+    if ask.quirks.takes_effort {
         let effort = asked.effort.map(|word| if word == "minimal" { "low".to_owned() } else { word });
         return Fitted { thinking: mode("adaptive", Map::new()), effort, may_sample: false, ..plain };
     }
@@ -65,6 +68,13 @@ fn as_asked(max_tokens: Option<u64>, asked: Thinking, further: Map<String, Value
     Fitted { max_tokens, thinking, effort: asked.effort, may_sample: true }
 }
 
+/// The limit of an answer of which `asked` tokens are wanted. The field is required here, while other dialects' clients
+/// who name none expect no cut; and one that is too high is refused, which clients cannot recover from.
+pub(super) fn limit(quirks: &Quirks, asked: Option<u64>) -> u64 {
+    let asked = asked.or(quirks.usual_output).unwrap_or(USUAL_OUTPUT);
+    asked.min(quirks.max_output.unwrap_or(u64::MAX))
+}
+
 fn mode(name: &str, further: Map<String, Value>) -> Map<String, Value> {
     std::iter::once(("type".to_owned(), name.into())).chain(further).collect()
 }
@@ -84,7 +94,7 @@ fn budget(ask: &Ask<'_>, asked: &Thinking) -> Option<(u64, u64)> {
     let budget = asked.budget.unwrap_or_else(by_effort).max(LEAST_BUDGET);
     match ask.prompt.max_tokens {
         Some(most) => (most > LEAST_BUDGET).then(|| (budget.min(most - 1), most)),
-        None => Some((budget, abilities::max_tokens(ask.model, None).max(budget + 4096))),
+        None => Some((budget, limit(ask.quirks, None).max(budget + 4096))),
     }
 }
 

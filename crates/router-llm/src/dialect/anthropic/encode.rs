@@ -9,9 +9,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    NAME, abilities,
+    NAME,
     blocks::Block,
-    effort::{Fitted, fit},
+    effort::{Fitted, fit, limit},
     turns::{Turn, arrange},
 };
 use crate::dialect::{Ask, foreign};
@@ -116,7 +116,7 @@ pub(super) fn encode(ask: &Ask<'_>, _losses: &mut Losses) -> Result<Bytes> {
     let sampling = |value: Option<f64>| value.filter(|_| may_sample);
     let body = Body {
         model: ask.model,
-        max_tokens: abilities::max_tokens(ask.model, max_tokens),
+        max_tokens: limit(ask.quirks, max_tokens),
         system: conversation.system,
         messages: conversation.turns,
         tool_choice: tool_choice(prompt).filter(|_| !tools.is_empty()),

@@ -1,6 +1,5 @@
 //! The Anthropic Messages API, as a front and as an upstream.
 
-mod abilities;
 mod blocks;
 mod effort;
 mod encode;

@@ -11,7 +11,11 @@ use router_core::{
 use serde_json::{Value, json};
 
 use super::{ANTHROPIC, NAME, signature::UNSIGNED};
-use crate::dialect::{Ask, Language, Quirks};
+use crate::{
+    dialect::{Ask, Language, Quirks},
+    models::Known,
+    provider::ProviderKind,
+};
 
 fn decode(body: &Value) -> Prompt {
     ANTHROPIC.decode(&Bytes::from(body.to_string())).unwrap()
@@ -22,7 +26,8 @@ fn encode(prompt: &Prompt) -> Value {
 }
 
 fn encode_for(prompt: &Prompt, model: &str, quirks: &Quirks) -> Value {
-    let ask = Ask { quirks, ..Ask::of(prompt, model) };
+    let quirks = Known::of(ProviderKind::Anthropic, model).quirks.and(*quirks);
+    let ask = Ask { quirks: &quirks, ..Ask::of(prompt, model) };
     serde_json::from_slice(&ANTHROPIC.encode(&ask, &mut Losses::default()).unwrap()).unwrap()
 }
 

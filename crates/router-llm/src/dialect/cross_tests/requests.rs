@@ -7,11 +7,16 @@ use router_core::{
 };
 use serde_json::{Value, json};
 
-use crate::dialect::{Ask, Language, anthropic::ANTHROPIC, ollama::OLLAMA, openai_chat::OPENAI_CHAT};
+use crate::{
+    dialect::{Ask, Language, anthropic::ANTHROPIC, ollama::OLLAMA, openai_chat::OPENAI_CHAT},
+    models::Known,
+    provider::ProviderKind,
+};
 
 fn translated(from: &dyn Language, to: &dyn Language, body: &Value, model: &str) -> Value {
     let prompt = from.decode(&Bytes::from(body.to_string())).unwrap();
-    let ask = Ask { shape: Shape::Stream, ..Ask::of(&prompt, model) };
+    let quirks = Known::of(ProviderKind::Compatible, model).quirks;
+    let ask = Ask { shape: Shape::Stream, quirks: &quirks, ..Ask::of(&prompt, model) };
     serde_json::from_slice(&to.encode(&ask, &mut Losses::default()).unwrap()).unwrap()
 }
 

@@ -101,7 +101,7 @@ pub(super) fn encode(ask: &Ask<'_>, _losses: &mut Losses) -> Result<Bytes> {
     }
     let body = Body {
         model: ask.model,
-        options: options(prompt, need(&messages, prompt)),
+        options: options(ask, need(&messages, prompt)),
         messages,
         tools: tools(prompt),
         format: prompt.format.as_ref().map(|format| match format {
@@ -132,14 +132,15 @@ fn tool(tool: &ToolSpec) -> Tool<'_> {
 
 /// What is set, and a window that the question fits, where that is more than the usual one: a power of two, because
 /// every other window makes Ollama load the model anew.
-fn options(prompt: &Prompt, need: usize) -> Map<String, Value> {
+fn options(ask: &Ask<'_>, need: usize) -> Map<String, Value> {
+    let prompt = ask.prompt;
     let mut options = match prompt.extra.get("options") {
         Some(Value::Object(options)) => options.clone(),
         _ => Map::new(),
     };
     let beside = OPTIONS.iter().filter_map(|name| Some((*name, prompt.extra.get(*name)?.clone())));
     let set = [
-        ("num_predict", prompt.max_tokens.map(Value::from)),
+        ("num_predict", ask.max_tokens().map(Value::from)),
         ("temperature", prompt.temperature.map(Value::from)),
         ("top_p", prompt.top_p.map(Value::from)),
         ("top_k", prompt.top_k.map(Value::from)),

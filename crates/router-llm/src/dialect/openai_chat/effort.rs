@@ -6,12 +6,9 @@ use router_core::{
 };
 
 use super::NAME;
-use crate::dialect::Ask;
+use crate::{dialect::Ask, models::EFFORTS as LEVELS};
 
 const OFF: &str = "none";
-
-/// Every level there is, lowest first.
-const LEVELS: [&str; 7] = [OFF, "minimal", "low", "medium", "high", "xhigh", "max"];
 
 /// The levels that a server takes of which nothing is known.
 const USUAL: [&str; 4] = [OFF, "low", "medium", "high"];

@@ -131,9 +131,9 @@ fn sampling(ask: &Ask<'_>, fields: &mut Fields) {
     let prompt = ask.prompt;
     if ask.quirks.reasoning_model {
         fields.0.retain(|name, _| !NOT_FOR_REASONING.contains(&name.as_str()));
-        return fields.put("max_completion_tokens", prompt.max_tokens);
+        return fields.put("max_completion_tokens", ask.max_tokens());
     }
-    fields.put("max_tokens", prompt.max_tokens);
+    fields.put("max_tokens", ask.max_tokens());
     fields.put("temperature", prompt.temperature);
     fields.put("top_p", prompt.top_p);
     fields.put("top_k", prompt.top_k.filter(|_| !ask.quirks.no_top_k));
