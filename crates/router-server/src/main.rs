@@ -74,7 +74,8 @@ fn run_stdio(config: Config) -> ExitCode {
 }
 
 fn run(settings: &config::LogSettings, work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
-    let _log = log::start(settings.format, &settings.level);
+    // A process that can have no thread for its log can have none for its work either: the runtime says so.
+    let _log = log::start(settings.format, &settings.level).ok();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
         let outcome = runtime.block_on(work);

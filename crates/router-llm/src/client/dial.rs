@@ -2,15 +2,16 @@
 
 use std::{
     fmt, io,
-    pin::Pin,
     sync::{Arc, OnceLock},
-    task::{Context, Poll},
     time::Duration,
 };
 
 use http::{Uri, uri::Scheme};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
+use hyper_util::{
+    client::legacy::connect::{Connection as _, HttpConnector},
+    rt::TokioIo,
+};
 use rustls::crypto::aws_lc_rs;
 use tokio::{net::TcpStream, time::timeout};
 use tower_service::Service;
@@ -21,8 +22,8 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 /// TCP asks after a silent peer this often, so that a vanished one is noticed.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 /// Opens a connection within its time.
 #[derive(Clone)]
@@ -61,29 +62,23 @@ impl fmt::Debug for Dial {
     }
 }
 
-impl Service<Uri> for Dial {
-    type Response = Stream;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Stream, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.tcp.poll_ready(cx).map_err(Into::into)
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let (dial, time) = (self.clone(), self.time);
-        Box::pin(async move {
-            let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("none within {} s", time.as_secs_f32()));
-            timeout(time, dial.open(uri)).await.map_err(late)?
-        })
-    }
-}
-
 impl Dial {
-    async fn open(mut self, uri: Uri) -> Result<Stream, BoxError> {
+    /// A connection to the address of `uri`.
+    pub(super) async fn open(&self, uri: Uri) -> Result<Stream, BoxError> {
+        let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("none within {} s", self.time.as_secs_f32()));
+        // Boxed: it is large, and rare.
+        timeout(self.time, Box::pin(self.clone().connect(uri))).await.map_err(late)?
+    }
+
+    async fn connect(mut self, uri: Uri) -> Result<Stream, BoxError> {
         if uri.scheme() == Some(&Scheme::HTTPS) {
             return self.tls()?.call(uri).await;
         }
         Ok(MaybeHttpsStream::Http(self.tcp.call(uri).await?))
     }
+}
+
+/// Whether both ends agreed on HTTP/2 while they spoke TLS.
+pub(super) fn speaks_http2(stream: &Stream) -> bool {
+    stream.connected().is_negotiated_h2()
 }

@@ -4,88 +4,103 @@
 //! Dropping a response, or the future of one, closes its request: on HTTP/1 the connection, on HTTP/2 the stream.
 
 mod dial;
+mod line;
 mod pieces;
+mod pool;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use http::{Request, Response, Uri};
-use hyper::body::Incoming;
-use hyper_util::{
-    client::legacy::{self, Client},
-    rt::{TokioExecutor, TokioTimer},
+use http::{
+    Request, Response, Uri,
+    uri::{Authority, Scheme},
 };
+use parking_lot::Mutex;
 use router_core::{Error, Kind, Outcome, Result};
 
-use dial::Dial;
+use dial::{BoxError, Dial};
+pub use line::Answer;
 pub use pieces::Pieces;
-
-/// What the head of a response may weigh; more than any provider sends, less than would hurt.
-const MAX_HEAD_BYTES: usize = 64 << 10;
-
-/// Header lines of a response at the most.
-const MAX_HEADERS: usize = 128;
-
-/// An idle connection is closed by us before most servers close it themselves: a question never races with that.
-const IDLE_CONNECTION: Duration = Duration::from_secs(55);
-
-/// Idle connections kept per address.
-const MAX_IDLE_CONNECTIONS: usize = 64;
-
-/// How long an HTTP/2 connection with open streams may stay without a sign of life.
-const ALIVE: Duration = Duration::from_secs(20);
+use pool::{Pool, Way};
 
 /// The client; cloning it shares its connections.
 #[derive(Clone, Debug)]
-pub struct HttpClient(Client<Dial, Pieces>);
+pub struct HttpClient {
+    dial: Dial,
+    pools: Arc<Mutex<Pools>>,
+}
+
+/// The connections to each address: mostly there is one, the provider's.
+type Pools = Vec<(Place, Arc<Pool>)>;
+
+type Place = (Option<Scheme>, Option<Authority>);
 
 impl HttpClient {
     /// A client that gives a connection `connect` to come about. Costs nothing yet: the trusted certificates are read
     /// when the first `https` address is asked.
     pub fn new(connect: Duration) -> Self {
-        let client = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_CONNECTION)
-            .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
-            .http1_max_headers(MAX_HEADERS)
-            .http1_max_buf_size(MAX_HEAD_BYTES)
-            .http2_max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
-            .http2_keep_alive_interval(ALIVE)
-            .http2_keep_alive_timeout(ALIVE)
-            .build(Dial::new(connect));
-        Self(client)
+        Self { dial: Dial::new(connect), pools: Arc::default() }
     }
 
     /// Sends a request and waits for the head of its response. The deadline is the caller's to keep.
-    pub async fn send(&self, request: Request<Pieces>) -> Result<Response<Incoming>> {
+    pub async fn send(&self, mut request: Request<Pieces>) -> Result<Response<Answer>> {
         let uri = request.uri().clone();
-        self.0.request(request).await.map_err(|error| failure(error, &uri))
+        let pool = self.pool(&uri);
+        while let Some(way) = pool.take() {
+            match way.ask(request, &uri, &pool).await {
+                Ok(response) => return Ok(response),
+                Err(mut error) => match error.take_message() {
+                    // It was closed meanwhile, before anything was sent.
+                    Some(unsent) => request = unsent,
+                    None => return Err(failure(error.into_error(), &uri)),
+                },
+            }
+        }
+        let stream = self.dial.open(uri.clone()).await.map_err(|error| unreachable(error, &uri))?;
+        let way = Way::over(stream, &pool).await.map_err(|error| failure(error, &uri))?;
+        way.ask(request, &uri, &pool).await.map_err(|error| failure(error.into_error(), &uri))
     }
-}
 
-/// What a failed exchange means: until a connection stood nothing was sent, afterwards nobody knows.
-fn failure(error: legacy::Error, uri: &Uri) -> Error {
-    let address = address(uri);
-    if error.is_connect() {
-        let message = if causes(&error).any(|cause| cause == "dns error") {
-            format!("the name {} cannot be resolved", uri.host().unwrap_or_default())
-        } else {
-            format!("no connection to {address}: {}", causes(&error).last().unwrap_or_default())
+    fn pool(&self, uri: &Uri) -> Arc<Pool> {
+        let mut pools = self.pools.lock();
+        let leads_there = |((scheme, authority), _): &&(Place, Arc<Pool>)| {
+            scheme.as_ref() == uri.scheme() && authority.as_ref() == uri.authority()
         };
-        return Error::new(Kind::Unavailable, message).outcome_is(Outcome::NotSent).because(error);
+        if let Some((_, pool)) = pools.iter().find(leads_there) {
+            return Arc::clone(pool);
+        }
+        let pool = Arc::<Pool>::default();
+        pools.push(((uri.scheme().cloned(), uri.authority().cloned()), Arc::clone(&pool)));
+        pool
     }
-    let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<hyper::Error>());
-    let (kind, message) = match cause {
-        Some(cause) if cause.is_parse_too_large() => (Kind::Protocol, "answered with a head that is too large"),
-        Some(cause) if cause.is_parse() => (Kind::Protocol, "answered something that is not HTTP"),
-        _ => (Kind::Unavailable, "closed the connection before it answered"),
-    };
-    Error::new(kind, format!("{address} {message}")).because(error)
 }
 
-/// The texts of an error's causes, from the outermost one inwards.
-fn causes(error: &legacy::Error) -> impl Iterator<Item = String> {
-    std::iter::successors(std::error::Error::source(error), |cause| cause.source()).map(ToString::to_string)
+/// No connection came about: nothing was sent.
+fn unreachable(error: BoxError, uri: &Uri) -> Error {
+    let causes = || std::iter::successors(Some(&*error as &dyn std::error::Error), |cause| cause.source());
+    let message = if causes().any(|cause| cause.to_string() == "dns error") {
+        format!("the name {} cannot be resolved", uri.host().unwrap_or_default())
+    } else {
+        let last = causes().last().map(ToString::to_string);
+        format!("no connection to {}: {}", address(uri), last.unwrap_or_default())
+    };
+    Error::new(Kind::Unavailable, message).outcome_is(Outcome::NotSent).because(Unreachable(error))
+}
+
+/// The cause of a connection that did not come about.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Unreachable(#[source] BoxError);
+
+/// What a failed exchange means: nobody knows what became of the request.
+fn failure(error: hyper::Error, uri: &Uri) -> Error {
+    let (kind, message) = if error.is_parse_too_large() {
+        (Kind::Protocol, "answered with a head that is too large")
+    } else if error.is_parse() {
+        (Kind::Protocol, "answered something that is not HTTP")
+    } else {
+        (Kind::Unavailable, "closed the connection before it answered")
+    };
+    Error::new(kind, format!("{} {message}", address(uri))).because(error)
 }
 
 /// `host:port`, with the port that the scheme implies.

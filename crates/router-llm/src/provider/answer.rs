@@ -5,7 +5,6 @@ use std::time::Duration;
 use futures_util::stream;
 use http::{HeaderMap, Response, StatusCode, header, response::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
 use router_core::{
     Error, Kind, Outcome, Result,
     chat::{ChatReply, Frame, Meta, Shape},
@@ -14,7 +13,10 @@ use router_core::{
 use tokio::time::timeout;
 
 use super::events;
-use crate::dialect::{Framing, Language};
+use crate::{
+    client::Answer,
+    dialect::{Framing, Language},
+};
 
 /// The longest whole message.
 const MAX_MESSAGE_MIB: usize = 64;
@@ -36,7 +38,7 @@ const KEPT_PREFIXES: [&str; 4] = ["anthropic-", "openai-", "x-ratelimit-", "rate
 pub(super) async fn read(
     language: &'static dyn Language,
     asked: Shape,
-    response: Response<Incoming>,
+    response: Response<Answer>,
 ) -> Result<ChatReply> {
     let (head, body) = response.into_parts();
     let meta = worth_keeping(&head.headers);
@@ -49,7 +51,7 @@ pub(super) async fn read(
     }
 }
 
-async fn refusal(language: &'static dyn Language, head: &Parts, meta: &Meta, body: Incoming) -> Error {
+async fn refusal(language: &'static dyn Language, head: &Parts, meta: &Meta, body: Answer) -> Error {
     if head.status.is_redirection() {
         let place = head.headers.get(header::LOCATION).and_then(|place| place.to_str().ok()).unwrap_or("nowhere");
         return Error::new(Kind::Protocol, format!("answered {} and pointed to {place}", head.status.as_u16()))
@@ -60,7 +62,7 @@ async fn refusal(language: &'static dyn Language, head: &Parts, meta: &Meta, bod
     language.failure(head.status.as_u16(), meta, words)
 }
 
-async fn whole(language: &'static dyn Language, meta: Meta, body: Incoming) -> Result<ChatReply> {
+async fn whole(language: &'static dyn Language, meta: Meta, body: Answer) -> Result<ChatReply> {
     let body = Limited::new(body, MAX_MESSAGE_MIB << 20).collect().await.map_err(|error| {
         let message = if error.is::<LengthLimitError>() {
             format!("the answer is longer than {MAX_MESSAGE_MIB} MiB")

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use http::StatusCode;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use router_core::{
     Error, Kind, Result,
     chat::{ChatReply, Frame, Meta, Shape, Usage},
@@ -15,6 +14,7 @@ use router_core::{
 use tokio::time::timeout;
 
 use crate::{
+    client::Answer,
     dialect::{Framing, Language, Mark},
     sse,
     sse::Splitter,
@@ -22,6 +22,9 @@ use crate::{
 
 /// What may come before the first content.
 const MAX_HEAD_BYTES: usize = 1 << 20;
+
+/// How much is joined into one frame.
+const BATCH_BYTES: usize = 16 << 10;
 
 /// How long the close may take that follows a terminator. Nothing else follows one; an upstream that closes in order
 /// keeps its connection for the next question, and nobody notices so short a wait.
@@ -31,13 +34,14 @@ const FAREWELL: Duration = Duration::from_millis(10);
 const LEAVE: Duration = Duration::from_secs(2);
 
 /// Reads up to the first content and returns with it; an error that comes before is the call's own.
-pub(super) async fn read(language: &'static dyn Language, meta: Meta, body: Incoming) -> Result<ChatReply> {
+pub(super) async fn read(language: &'static dyn Language, meta: Meta, body: Answer) -> Result<ChatReply> {
     let mut events = Events {
         language,
         meta: meta.clone(),
         body,
         splitter: Splitter::new(language.framing()),
         ready: Vec::with_capacity(2),
+        parting: None,
         broken: None,
         usage: Usage::default(),
         last: false,
@@ -55,10 +59,12 @@ pub(super) async fn read(language: &'static dyn Language, meta: Meta, body: Inco
 struct Events {
     language: &'static dyn Language,
     meta: Meta,
-    body: Incoming,
+    body: Answer,
     splitter: Splitter,
     /// Whole events that have come and are not handed out.
     ready: Vec<Bytes>,
+    /// How the body ended.
+    parting: Option<hyper::Result<()>>,
     /// What is said once everything before it has been handed out.
     broken: Option<Error>,
     usage: Usage,
@@ -109,23 +115,48 @@ impl Events {
         }
     }
 
-    /// The next whole events as they came.
+    /// The next whole events as they came: all that are there already, as one frame.
     async fn frame(&mut self) -> Result<Option<Bytes>> {
         loop {
-            if !self.ready.is_empty() {
-                return Ok(Some(self.ready.remove(0)));
+            if let Some(frame) = joined_up(&mut self.ready) {
+                return Ok(Some(frame));
             }
             if let Some(error) = self.broken.take() {
                 return Err(error);
             }
-            match self.body.frame().await {
-                Some(Ok(part)) => {
-                    let chunk = part.into_data().unwrap_or_default();
-                    self.broken = self.splitter.push(chunk, &mut self.ready).err();
+            if self.parting.is_none() {
+                match self.body.frame().await {
+                    Some(Ok(part)) => self.take(part),
+                    parting => self.parting = Some(parting.map_or(Ok(()), |error| error.map(drop))),
                 }
-                Some(Err(error)) => return Err(cut().because(error)),
-                None => return Ok(self.splitter.finish().filter(|rest| self.is_whole(rest))),
+                continue;
             }
+            return match self.parting.replace(Ok(())) {
+                Some(Err(error)) => Err(cut().because(error)),
+                Some(Ok(())) | None => Ok(self.splitter.finish().filter(|rest| self.is_whole(rest))),
+            };
+        }
+    }
+
+    /// Takes a part of the body, and what has come behind it: many small events that came together go on together.
+    fn take(&mut self, part: http_body::Frame<Bytes>) {
+        let mut next = part;
+        let mut taken = 0;
+        while self.broken.is_none() {
+            let chunk = next.into_data().unwrap_or_default();
+            taken += chunk.len();
+            self.broken = self.splitter.push(chunk, &mut self.ready).err();
+            if taken > BATCH_BYTES {
+                return;
+            }
+            next = match self.body.frame().now_or_never() {
+                Some(Some(Ok(part))) => part,
+                Some(parting) => {
+                    self.parting = Some(parting.map_or(Ok(()), |error| error.map(drop)));
+                    return;
+                }
+                None => return,
+            };
         }
     }
 
@@ -170,6 +201,16 @@ impl Events {
         }
         mark
     }
+}
+
+/// All of the frames as one.
+fn joined_up(frames: &mut Vec<Bytes>) -> Option<Bytes> {
+    if frames.len() < 2 {
+        return frames.pop();
+    }
+    let mut joined = BytesMut::with_capacity(frames.iter().map(Bytes::len).sum());
+    frames.drain(..).for_each(|frame| joined.extend_from_slice(&frame));
+    Some(joined.freeze())
 }
 
 fn cut() -> Error {

@@ -9,6 +9,7 @@ mod names;
 mod reply;
 mod request;
 mod schema;
+mod sound;
 mod turns;
 mod words;
 mod writer;

@@ -5,18 +5,22 @@ use std::borrow::Cow;
 use router_core::{Raw, chat::ToolSpec};
 use serde_json::{Map, Value, json};
 
+use super::sound;
+
 /// What OpenAI refuses at the top of a schema, where it wants nothing but an object.
-const BRANCHES: [&str; 3] = ["anyOf", "oneOf", "allOf"];
+pub(super) const BRANCHES: [&str; 3] = ["anyOf", "oneOf", "allOf"];
 
 /// The schema of a tool from another dialect, changed only where OpenAI would refuse it.
 pub(super) fn plain(tool: &ToolSpec) -> Cow<'_, Raw> {
-    let Ok(before) = tool.schema.decode::<Value>() else {
+    if sound::is_sound(&tool.schema) {
+        return Cow::Borrowed(&tool.schema);
+    }
+    let Ok(mut schema) = tool.schema.decode::<Value>() else {
         return Cow::Owned(Raw::trusted("{\"type\":\"object\",\"properties\":{}}"));
     };
-    let mut schema = before.clone();
     top(&mut schema);
     items(&mut schema);
-    if schema == before { Cow::Borrowed(&tool.schema) } else { Cow::Owned(Raw::trusted(schema.to_string())) }
+    Cow::Owned(Raw::trusted(schema.to_string()))
 }
 
 /// Whether OpenAI can hold a model to the schema: every object closed and every property required.
