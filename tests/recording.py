@@ -33,7 +33,13 @@ class Act:
     """End the connection after the first content of a stream."""
     pace: float = 0.0
     """Seconds between the events of a stream."""
+    silence: float = 0.0
+    """Seconds before the first event of a stream."""
     chunks: list[str] = field(default_factory=lambda: ["A recorded", " answer."])
+    thought: str = ""
+    """What is thought before the text, in the dialects of OpenAI and Anthropic."""
+    calls: list[tuple[str, dict]] = field(default_factory=list)
+    """The tools that are called after it, likewise: name and arguments."""
 
 
 class RecordingProvider:
@@ -137,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
         streamed = recorded.body.get("stream", dialect is _Ollama)
         if streamed:
             return self._stream(dialect, act)
-        return self._send(200, act.headers, json.dumps(dialect.whole("".join(act.chunks))).encode())
+        return self._send(200, act.headers, json.dumps(dialect.whole(act)).encode())
 
     def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.send_response(status)
@@ -152,7 +158,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-type", dialect.content_type)
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
-        for number, frame in enumerate(dialect.frames(act.chunks)):
+        time.sleep(act.silence)
+        for number, frame in enumerate(dialect.frames(act)):
             self.wfile.write(f"{len(frame):x}\r\n".encode() + frame + b"\r\n")
             self.wfile.flush()
             if act.cut and dialect.has_content(frame):
@@ -174,21 +181,38 @@ class _OpenAi:
     content_type = "text/event-stream"
 
     @staticmethod
-    def whole(text: str) -> dict:
-        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    def calls(act: Act) -> list[dict]:
+        def call(number: int, name: str, arguments: dict) -> dict:
+            return {"index": number, "id": f"call_{number}", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
+
+        return [call(number, *told) for number, told in enumerate(act.calls)]
+
+    @staticmethod
+    def finish(act: Act) -> str:
+        return "tool_calls" if act.calls else "stop"
+
+    @staticmethod
+    def whole(act: Act) -> dict:
+        message = {"role": "assistant", "content": "".join(act.chunks)}
+        message |= {"reasoning_content": act.thought} if act.thought else {}
+        message |= {"tool_calls": _OpenAi.calls(act)} if act.calls else {}
+        choice = {"index": 0, "message": message, "finish_reason": _OpenAi.finish(act)}
         usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
         return {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "recorded-model", "choices": [choice], "usage": usage}
 
     @staticmethod
-    def frames(chunks: list[str]) -> list[bytes]:
+    def frames(act: Act) -> list[bytes]:
         def chunk(delta: dict, finish: str | None = None) -> bytes:
             choice = {"index": 0, "delta": delta, "finish_reason": finish}
             return _sse({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "recorded-model", "choices": [choice]})
 
         usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
         end = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "recorded-model", "choices": [], "usage": usage}
-        content = [chunk({"content": text}) for text in chunks]
-        return [chunk({"role": "assistant", "content": ""}), *content, chunk({}, "stop"), _sse(end), _sse("[DONE]")]
+        thought = [chunk({"reasoning_content": act.thought})] if act.thought else []
+        content = [chunk({"content": text}) for text in act.chunks]
+        calls = [chunk({"tool_calls": [call]}) for call in _OpenAi.calls(act)]
+        begin = chunk({"role": "assistant", "content": ""})
+        return [begin, *thought, *content, *calls, chunk({}, _OpenAi.finish(act)), _sse(end), _sse("[DONE]")]
 
     @staticmethod
     def has_content(frame: bytes) -> bool:
@@ -199,23 +223,54 @@ class _Anthropic:
     content_type = "text/event-stream"
 
     @staticmethod
-    def whole(text: str) -> dict:
+    def message(content: list[dict], stop: str | None, written: int) -> dict:
+        usage = {"input_tokens": 7, "output_tokens": written}
         return {
-            "id": "msg_1", "type": "message", "role": "assistant", "model": "recorded-model", "content": [{"type": "text", "text": text}],
-            "stop_reason": "end_turn", "stop_sequence": None, "usage": {"input_tokens": 7, "output_tokens": 3},
+            "id": "msg_1", "type": "message", "role": "assistant", "model": "recorded-model", "content": content,
+            "stop_reason": stop, "stop_sequence": None, "usage": usage,
         }
 
     @staticmethod
-    def frames(chunks: list[str]) -> list[bytes]:
-        start = {**_Anthropic.whole(""), "content": [], "stop_reason": None, "usage": {"input_tokens": 7, "output_tokens": 1}}
-        told = [
-            {"type": "message_start", "message": start},
-            {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
-            *({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}} for text in chunks),
-            {"type": "content_block_stop", "index": 0},
-            {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": {"output_tokens": 3}},
-            {"type": "message_stop"},
-        ]
+    def blocks(act: Act) -> list[tuple[dict, list[dict]]]:
+        """Each block as it is begun, and what is told of it."""
+        found = []
+        if act.thought:
+            told = [{"type": "thinking_delta", "thinking": act.thought}, {"type": "signature_delta", "signature": "EqQB"}]
+            found.append(({"type": "thinking", "thinking": "", "signature": ""}, told))
+        if act.chunks:
+            found.append(({"type": "text", "text": ""}, [{"type": "text_delta", "text": text} for text in act.chunks]))
+        for number, (name, arguments) in enumerate(act.calls):
+            told = [{"type": "input_json_delta", "partial_json": json.dumps(arguments)}]
+            found.append(({"type": "tool_use", "id": f"toolu_{number}", "name": name, "input": {}}, told))
+        return found
+
+    @staticmethod
+    def stop(act: Act) -> str:
+        return "tool_use" if act.calls else "end_turn"
+
+    @staticmethod
+    def whole(act: Act) -> dict:
+        def whole_block(begun: dict, told: list[dict]) -> dict:
+            block = dict(begun)
+            for delta in told:
+                for name in ("text", "thinking", "signature"):
+                    if name in delta:
+                        block[name] += delta[name]
+                if "partial_json" in delta:
+                    block["input"] = json.loads(delta["partial_json"])
+            return block
+
+        return _Anthropic.message([whole_block(*block) for block in _Anthropic.blocks(act)], _Anthropic.stop(act), 3)
+
+    @staticmethod
+    def frames(act: Act) -> list[bytes]:
+        told = [{"type": "message_start", "message": _Anthropic.message([], None, 1)}]
+        for index, (begun, deltas) in enumerate(_Anthropic.blocks(act)):
+            told.append({"type": "content_block_start", "index": index, "content_block": begun})
+            told += [{"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas]
+            told.append({"type": "content_block_stop", "index": index})
+        stop = {"stop_reason": _Anthropic.stop(act), "stop_sequence": None}
+        told += [{"type": "message_delta", "delta": stop, "usage": {"output_tokens": 3}}, {"type": "message_stop"}]
         return [_sse(event, event["type"]) for event in told]
 
     @staticmethod
@@ -227,17 +282,21 @@ class _Ollama:
     content_type = "application/x-ndjson"
 
     @staticmethod
-    def whole(text: str) -> dict:
+    def whole(act: Act) -> dict:
+        return _Ollama.line("".join(act.chunks))
+
+    @staticmethod
+    def line(text: str) -> dict:
         message = {"role": "assistant", "content": text}
         ending = {"done": True, "done_reason": "stop", "prompt_eval_count": 7, "eval_count": 3, "total_duration": 1, "eval_duration": 1}
         return {"model": "recorded-model", "created_at": "2026-01-01T00:00:00Z", "message": message, **ending}
 
     @staticmethod
-    def frames(chunks: list[str]) -> list[bytes]:
+    def frames(act: Act) -> list[bytes]:
         def part(text: str) -> dict:
             return {"model": "recorded-model", "created_at": "2026-01-01T00:00:00Z", "message": {"role": "assistant", "content": text}, "done": False}
 
-        return [json.dumps(line).encode() + b"\n" for line in [*map(part, chunks), _Ollama.whole("")]]
+        return [json.dumps(line).encode() + b"\n" for line in [*map(part, act.chunks), _Ollama.line("")]]
 
     @staticmethod
     def has_content(frame: bytes) -> bool:

@@ -7,8 +7,10 @@ mod blocks;
 mod envelope;
 mod fields;
 mod foreign;
+mod infill;
 pub mod ollama;
 pub mod openai_chat;
+pub mod openai_completions;
 mod refusal;
 mod think_tags;
 
@@ -22,6 +24,7 @@ use router_core::{
     Error, Result,
     chat::{Dialect, Event, Losses, Meta, Prompt, Shape, Usage},
 };
+use tokio::time::Instant;
 
 /// How the system text begins in which Claude Code keeps its books. It changes with every request, means nothing to a
 /// model of another vendor, and would spoil his prompt cache.
@@ -219,9 +222,19 @@ pub struct Told {
     pub created: i64,
     /// Whether the client of a stream asked for usage (OpenAI's `stream_options.include_usage`).
     pub usage: bool,
+    /// When the question came, for dialects that tell how long an answer took.
+    pub asked: Instant,
+    /// What is repeated before the answer (the `echo` of OpenAI's legacy completions).
+    pub echo: Option<String>,
 }
 
 impl Told {
+    /// What is told in any case: for the question `request_id`, which asks `model` at `created` (Unix time in seconds).
+    pub fn of(request_id: impl Into<String>, model: impl Into<String>, created: i64) -> Self {
+        let (request_id, model) = (request_id.into(), model.into());
+        Self { request_id, model, answered_by: None, created, usage: false, asked: Instant::now(), echo: None }
+    }
+
     /// The id of a reply whose upstream gave none: that of its request, under the dialect's own prefix.
     pub fn reply_id(&self, prefix: &str) -> String {
         format!("{prefix}{}", self.request_id.strip_prefix("req_").unwrap_or(&self.request_id))

@@ -107,7 +107,7 @@ pub fn anthropic_list(models: &[ModelCard], page: &Page) -> Value {
 
 /// Seconds of Unix time as an RFC 3339 date in UTC. The arithmetic is that of the Gregorian calendar in 400-year eras
 /// whose years begin in March, so that the leap day is the last of its year.
-fn date(seconds: i64) -> String {
+pub(crate) fn date(seconds: i64) -> String {
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));

@@ -10,7 +10,10 @@ use router_core::{
     Error, Kind, Provenance, Reply, Result, Upstream,
     chat::{Chat, ChatReply, Frame, Meta, Shape, Wire},
 };
-use router_llm::dialect::{Framing, Language, ReplyWriter, Told};
+use router_llm::{
+    dialect::{Framing, Language, ReplyWriter, Told, openai_completions},
+    models::{self, ModelCard},
+};
 use tokio::time::timeout;
 
 use super::{
@@ -34,17 +37,44 @@ impl Asked {
     /// Reads the head of a question, no more.
     pub fn read(language: &'static dyn Language, headers: &HeaderMap, body: Bytes, visit: &Visit) -> Result<Self> {
         let head = language.head(&body)?;
-        let told = Told {
-            request_id: visit.id().to_owned(),
-            model: head.model.clone(),
-            answered_by: None,
-            created: crate::clock::unix_seconds(),
-            usage: head.usage,
-        };
+        let told = Told::of(visit.id(), head.model.as_str(), crate::clock::unix_seconds());
+        let told = Told { usage: head.usage, ..told };
         let wire = Wire { dialect: language, body, model: head.model_at };
         let mut chat = Chat::arrived(wire, worth_forwarding(headers), head.model, head.shape);
         chat.keep = visit.keep;
         Ok(Self { language, told, chat })
+    }
+
+    /// The model it asks, by the name that leads to it.
+    pub fn model(&self) -> &str {
+        &self.chat.model
+    }
+
+    /// What the client is told beside the answer.
+    pub fn told(&self) -> &Told {
+        &self.told
+    }
+
+    /// The same question to the model that it means: `big:latest`, as Ollama's clients have it, is `big`.
+    #[must_use]
+    pub fn untagged(mut self, cards: &[ModelCard]) -> Self {
+        if let Some(name) = models::untagged(cards, &self.chat.model).map(Arc::from) {
+            self.chat.model = name;
+        }
+        self
+    }
+
+    /// The same question, understood at the door, where what cannot be carried is refused with nobody else's name to it.
+    pub fn understood(self) -> Result<Self> {
+        self.chat.prompt()?;
+        Ok(self)
+    }
+
+    /// The same question, whose answer repeats it where it asks for that (OpenAI's legacy `echo`).
+    pub fn repeating(self) -> Result<Self> {
+        let mut asked = self.understood()?;
+        asked.told.echo = asked.chat.wire().and_then(|wire| openai_completions::echoed(&wire.body));
+        Ok(asked)
     }
 
     /// The same question, to be answered as a stream whatever it says itself.

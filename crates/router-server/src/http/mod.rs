@@ -10,6 +10,7 @@ mod keep;
 mod leftover;
 mod mcp;
 mod models;
+mod ollama;
 mod reject;
 mod visit;
 
@@ -30,7 +31,9 @@ use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use router_core::{Caller, Error, Kind, Result};
-use router_llm::dialect::{Language, anthropic::ANTHROPIC, openai_chat::OPENAI_CHAT};
+use router_llm::dialect::{
+    Language, anthropic::ANTHROPIC, ollama::OLLAMA, openai_chat::OPENAI_CHAT, openai_completions::OPENAI_COMPLETIONS,
+};
 use tokio::time::{Instant, timeout};
 use tower_service::Service;
 
@@ -190,6 +193,7 @@ fn routes(gateway: Arc<Gateway>) -> Router {
         .route("/v1/messages", post(messages))
         .route("/v1/messages/stream", post(messages_streamed))
         .route("/v1/chat/completions", post(completions))
+        .route("/v1/completions", post(legacy_completions))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::one))
         .route("/mcp", axum::routing::any(mcp::all))
@@ -199,6 +203,7 @@ fn routes(gateway: Arc<Gateway>) -> Router {
         .route("/health/ready", get(health::ready))
         .route("/health/{server}", get(health::one))
         .route("/metrics", get(metrics))
+        .merge(ollama::routes())
         .fallback(nowhere)
         .method_not_allowed_fallback(not_so)
         .with_state(gateway)
@@ -211,7 +216,8 @@ async fn hello() -> &'static str {
     concat!(
         "MCP Router ",
         env!("CARGO_PKG_VERSION"),
-        "\n/ask /v1/messages /v1/chat/completions /v1/models /mcp /health /metrics\n"
+        "\n/ask /v1/messages /v1/chat/completions /v1/completions /v1/models /api/chat /api/generate /api/tags /mcp /health \
+         /metrics\n"
     )
 }
 
@@ -254,6 +260,15 @@ async fn completions(
     converse(&gateway, &visit, &OPENAI_CHAT, (headers, body), Ok).await
 }
 
+async fn legacy_completions(
+    State(gateway): Gate,
+    Extension(visit): Extension<Visit>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response<Body> {
+    converse(&gateway, &visit, &OPENAI_COMPLETIONS, (headers, body), Asked::repeating).await
+}
+
 /// A chat in any dialect.
 async fn converse(
     gateway: &Arc<Gateway>,
@@ -264,7 +279,7 @@ async fn converse(
 ) -> Response<Body> {
     let read = read_body(&headers, body, CHAT_BYTES).await;
     match read.and_then(|body| Asked::read(language, &headers, body, visit)).and_then(bend) {
-        Ok(asked) => chat::answer(gateway, visit, asked).await,
+        Ok(asked) => chat::answer(gateway, visit, asked.untagged(&gateway.models.cards)).await,
         Err(error) => reject(&error, reject::Shape::Dialect(language), visit),
     }
 }
@@ -279,7 +294,7 @@ async fn metrics(State(gateway): Gate) -> Response<Body> {
 async fn nowhere(Extension(visit): Extension<Visit>, request: Request<Body>) -> Response<Body> {
     let path = request.uri().path();
     let error = Error::new(Kind::NotFound, format!("there is nothing at {path}"))
-        .hint("try /ask, /v1/messages, /v1/chat/completions, /v1/models, /mcp, /health or /metrics");
+        .hint("try /ask, /v1/messages, /v1/chat/completions, /v1/models, /api/chat, /mcp, /health or /metrics");
     reject(&error, shape_of(path).nowhere(), &visit)
 }
 
@@ -311,6 +326,8 @@ fn shape_of(path: &str) -> reject::Shape {
         reject::Shape::Dialect(&ANTHROPIC)
     } else if path.starts_with("/v1/") {
         reject::Shape::Dialect(&OPENAI_CHAT)
+    } else if path.starts_with("/api/") {
+        reject::Shape::Dialect(&OLLAMA)
     } else if path == "/mcp" || path.starts_with("/mcp/") {
         reject::Shape::Rpc
     } else {
@@ -320,7 +337,7 @@ fn shape_of(path: &str) -> reject::Shape {
 
 /// The path as a label of a closed set.
 fn route_label(path: &str) -> &'static str {
-    const EXACT: [&str; 9] = [
+    const EXACT: [&str; 21] = [
         "/",
         "/ask",
         "/v1/messages",
@@ -330,6 +347,18 @@ fn route_label(path: &str) -> &'static str {
         "/metrics",
         "/health",
         "/v1/models",
+        "/v1/completions",
+        "/api/chat",
+        "/api/generate",
+        "/api/tags",
+        "/api/show",
+        "/api/ps",
+        "/api/version",
+        "/api/pull",
+        "/api/push",
+        "/api/create",
+        "/api/copy",
+        "/api/delete",
     ];
     const UNDER: [(&str, &str); 3] =
         [("/v1/models/", "/v1/models/{id}"), ("/mcp/", "/mcp/{server}"), ("/health/", "/health/{server}")];

@@ -58,7 +58,8 @@ fn speaks_anthropic(headers: &HeaderMap) -> bool {
     headers.contains_key("anthropic-version") || headers.contains_key("x-api-key")
 }
 
-fn json(body: &Value) -> Response<Body> {
+/// An answer of one JSON value.
+pub fn json(body: &Value) -> Response<Body> {
     let mut response = Response::new(Body::from(body.to_string()));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

@@ -196,6 +196,9 @@ mod tests {
             ("/v1/messages/stream", "anthropic"),
             ("/v1/chat/completions", "openai"),
             ("/v1/nothing", "openai"),
+            ("/v1/completions", "openai"),
+            ("/api/tags", "ollama"),
+            ("/api/nothing", "ollama"),
         ];
         for (path, expected) in table {
             assert_eq!(shape(path), expected, "{path}");

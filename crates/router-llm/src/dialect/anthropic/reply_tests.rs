@@ -27,7 +27,7 @@ fn decode(body: impl Into<Bytes>, shape: Shape) -> Result<Vec<Event>> {
 }
 
 fn write(events: Vec<Event>, shape: Shape) -> String {
-    let told = Told { request_id: "req_1".into(), model: "alias".into(), answered_by: None, created: 0, usage: true };
+    let told = Told { usage: true, ..Told::of("req_1", "alias", 0) };
     let mut writer = ANTHROPIC.writer(told, shape);
     let mut out = Vec::new();
     writer.write(events, &mut out).unwrap();
@@ -251,7 +251,7 @@ fn a_reply_of_nothing_is_a_message_all_the_same() {
 
 #[test]
 fn arguments_that_are_not_json_are_never_silently_an_object() {
-    let told = Told { request_id: "r".into(), model: "m".into(), answered_by: None, created: 0, usage: true };
+    let told = Told { usage: true, ..Told::of("r", "m", 0) };
     let written = |arguments: &str, reason| {
         let mut writer = ANTHROPIC.writer(told.clone(), Shape::Whole);
         let open = Event::Open(Block::ToolUse { id: "t".into(), name: "x".into() });

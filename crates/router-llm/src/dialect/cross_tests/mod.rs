@@ -1,5 +1,6 @@
 //! The dialects against one another: what one says, said in the other, and read back.
 
+mod ollama;
 mod properties;
 mod replies;
 mod requests;
@@ -17,7 +18,7 @@ use crate::sse::Splitter;
 const FRONTS: [&dyn Language; 2] = [&ANTHROPIC, &OPENAI_CHAT];
 
 fn told() -> Told {
-    Told { request_id: "req_1".into(), model: "alias".into(), answered_by: None, created: 1_700_000_000, usage: true }
+    Told { usage: true, ..Told::of("req_1", "alias", 1_700_000_000) }
 }
 
 /// Reads a reply that arrives in `chunks`, as a provider does.

@@ -80,7 +80,7 @@ fn stop() -> impl Strategy<Value = Event> {
 }
 
 /// A reply in the order that every decoder promises.
-fn reply() -> impl Strategy<Value = Vec<Event>> {
+pub(super) fn reply() -> impl Strategy<Value = Vec<Event>> {
     let start = prop::option::of(word()).prop_map(|id| Event::Start { id, model: Some("upstreams".into()) });
     let blocks = prop::collection::vec(block(), 0..5);
     (start, blocks, stop(), prop::option::of(usage()), any::<bool>()).prop_map(
@@ -106,7 +106,7 @@ fn as_told(events: &[Event], id: &str) -> Folded {
 }
 
 /// What of a reply OpenAI has words for. A whole message holds one thought, one text and the calls, in this order.
-fn as_openai(events: &[Event], shape: Shape) -> Folded {
+pub(super) fn as_openai(events: &[Event], shape: Shape) -> Folded {
     let mut folded = as_told(events, "chatcmpl-1");
     let mut parts: Vec<Part> = Vec::new();
     for part in folded.message.parts {

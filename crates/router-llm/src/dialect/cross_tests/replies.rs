@@ -6,7 +6,7 @@ use super::{FRONTS, disorder, read, write};
 use crate::dialect::{anthropic::ANTHROPIC, openai_chat::OPENAI_CHAT};
 
 /// A stream of Anthropic's with a thought, a text and two calls.
-const ANTHROPICS: &str = r#"event: message_start
+pub(super) const ANTHROPICS: &str = r#"event: message_start
 data: {"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"claude","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":10,"cache_read_input_tokens":800,"cache_creation_input_tokens":5,"output_tokens":1}}}
 
 event: content_block_start
@@ -64,7 +64,7 @@ data: {"type":"message_stop"}
 
 /// A stream of OpenAI's with the same in it, as an aggregator sends it: comments, a thought under its own name, calls
 /// that begin before their arguments, usage at the very end.
-const OPENAIS: &str = r#": OPENROUTER PROCESSING
+pub(super) const OPENAIS: &str = r#": OPENROUTER PROCESSING
 
 data: {"id":"chatcmpl-1","object":"chat.completion.chunk","model":"gpt","choices":[{"index":0,"delta":{"role":"assistant","content":"","reasoning":"hm é"},"finish_reason":null}]}
 

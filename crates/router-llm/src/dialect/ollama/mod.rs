@@ -1,11 +1,16 @@
-//! Ollama's own `/api/chat`: unlike its imitation of OpenAI, it lets the context window be chosen.
+//! Ollama's own interface: `/api/chat`, and the older [`generate`], which is a front only.
+//!
+//! Unlike Ollama's imitation of OpenAI, it lets the context window be chosen.
 
 mod encode;
+pub mod generate;
 mod glance;
 mod reply;
 mod request;
 mod writer;
 
+#[cfg(test)]
+mod front_tests;
 #[cfg(test)]
 mod tests;
 
@@ -44,17 +49,7 @@ impl Dialect for Ollama {
 
 impl Language for Ollama {
     fn head(&self, body: &Bytes) -> Result<Head> {
-        let [model_at, stream] = envelope::read(body, ["model", "stream"])?;
-        let value = |at: &Option<std::ops::Range<usize>>| at.clone().and_then(|at| body.get(at));
-        let Some((model, model_at)) = value(&model_at).and_then(scan::text).zip(model_at) else {
-            return Err(Error::new(Kind::Invalid, "model is required"));
-        };
-        let shape = match value(&stream) {
-            Some(b"false") => Shape::Whole,
-            Some(b"true" | b"null") | None => Shape::Stream,
-            Some(_) => return Err(Error::new(Kind::Invalid, "stream must be true or false")),
-        };
-        Ok(Head { model: model.into_owned(), model_at, shape, usage: true })
+        head(body)
     }
 
     fn encode(&self, ask: &Ask<'_>, losses: &mut Losses) -> Result<Bytes> {
@@ -74,7 +69,7 @@ impl Language for Ollama {
     }
 
     fn writer(&self, told: Told, shape: Shape) -> Box<dyn ReplyWriter> {
-        Box::new(writer::Writer::new(told, shape))
+        Box::new(writer::Writer::new(writer::Form::Chat, told, shape))
     }
 
     fn error(&self, error: &Error, _: &str) -> (u16, Bytes) {
@@ -97,6 +92,36 @@ impl Language for Ollama {
 
     fn framing(&self) -> Framing {
         Framing::Ndjson
+    }
+}
+
+/// Both interfaces begin alike; they stream unless they are told not to.
+fn head(body: &Bytes) -> Result<Head> {
+    let [model_at, stream] = envelope::read(body, ["model", "stream"])?;
+    let value = |at: &Option<std::ops::Range<usize>>| at.clone().and_then(|at| body.get(at));
+    let named = value(&model_at).and_then(scan::text).filter(|model| !model.is_empty());
+    let Some((model, model_at)) = named.zip(model_at) else {
+        return Err(Error::new(Kind::Invalid, "model is required"));
+    };
+    let shape = match value(&stream) {
+        Some(b"false") => Shape::Whole,
+        Some(b"true" | b"null") | None => Shape::Stream,
+        Some(_) => return Err(Error::new(Kind::Invalid, "stream must be true or false")),
+    };
+    Ok(Head { model: model.into_owned(), model_at, shape, usage: true })
+}
+
+/// The answer to a chat that says nothing, by which clients have a model loaded; `None` for every other.
+pub fn unspoken(body: &[u8], told: Told) -> Option<Result<Vec<u8>>> {
+    let says_something = scan::find(body, "/messages").is_some_and(|messages| scan::items(messages).next().is_some());
+    (!says_something).then(|| writer::silence(writer::Form::Chat, told, load_or_unload(body)))
+}
+
+/// What a question that says nothing is for.
+fn load_or_unload(body: &[u8]) -> &'static str {
+    match scan::find(body, "/keep_alive") {
+        Some(b"0" | b"\"0\"" | b"\"0s\"" | b"\"0m\"") => "unload",
+        Some(_) | None => "load",
     }
 }
 

@@ -1,7 +1,5 @@
 //! A request body, read into a prompt.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use router_core::{
     Raw,
@@ -27,14 +25,20 @@ pub(super) fn decode(body: &Bytes) -> Result<Prompt, Misfit> {
         origin: Some(NAME),
         ..Prompt::default()
     };
-    if let Some(value) = fields.take_value("options") {
-        options(fields.of(value)?, &mut prompt).map_err(|misfit| misfit.within("options"))?;
-    }
+    options(&mut fields, &mut prompt)?;
     prompt.extra.extend(fields.rest()?);
     Ok(prompt)
 }
 
-fn options(mut options: Fields<'_>, prompt: &mut Prompt) -> Result<(), Misfit> {
+/// Reads what both interfaces take beside the question itself.
+pub(super) fn options(fields: &mut Fields<'_>, prompt: &mut Prompt) -> Result<(), Misfit> {
+    match fields.take_value("options") {
+        Some(value) => sampling(fields.of(value)?, prompt).map_err(|misfit| misfit.within("options")),
+        None => Ok(()),
+    }
+}
+
+fn sampling(mut options: Fields<'_>, prompt: &mut Prompt) -> Result<(), Misfit> {
     prompt.max_tokens = options.take::<i64>("num_predict")?.and_then(|most| u64::try_from(most).ok());
     prompt.temperature = options.take("temperature")?;
     prompt.top_p = options.take("top_p")?;
@@ -58,19 +62,30 @@ fn messages(fields: &mut Fields<'_>) -> Result<Vec<Message>, Misfit> {
     Ok(messages)
 }
 
-/// Pairs results with calls, which have no ids here, by their order.
+/// Pairs results with calls. Ids are new to Ollama and most clients have none: then the name of the tool tells which
+/// call a result answers, or else their order does.
 #[derive(Default)]
 struct Calls {
     count: usize,
-    unanswered: VecDeque<String>,
+    unanswered: Vec<(String, String)>,
 }
 
 impl Calls {
-    fn next_id(&mut self) -> String {
-        let id = format!("call_{}", self.count);
+    /// A call of `name` is made; its id is the client's own, where it has one.
+    fn made(&mut self, id: Option<String>, name: &str) -> String {
+        let id = id.filter(|id| !id.is_empty()).unwrap_or_else(|| format!("call_{}", self.count));
         self.count += 1;
-        self.unanswered.push_back(id.clone());
+        self.unanswered.push((id.clone(), name.to_owned()));
         id
+    }
+
+    /// The call that a result answers.
+    fn answered(&mut self, id: Option<&str>, name: Option<&str>) -> Option<String> {
+        let by = |wanted: &dyn Fn(&(String, String)) -> bool| self.unanswered.iter().position(wanted);
+        let by_id = id.and_then(|id| by(&|(known, _)| known == id));
+        let by_name = || name.and_then(|name| by(&|(_, known)| known == name));
+        let place = by_id.or_else(by_name).unwrap_or(0);
+        (place < self.unanswered.len()).then(|| self.unanswered.remove(place).0)
     }
 }
 
@@ -81,17 +96,18 @@ fn message(mut fields: Fields<'_>, calls: &mut Calls) -> Result<Message, Misfit>
     parts.extend(thought.filter(|text| !text.is_empty()).map(|text| Part::Thinking { text, signature: None }));
     let text: Option<String> = fields.take("content")?;
     parts.extend(text.filter(|text| !text.is_empty()).map(Part::Text));
-    let pictures: Vec<String> = fields.take("images")?.unwrap_or_default();
-    parts.extend(pictures.into_iter().map(picture));
+    parts.extend(pictures(&mut fields)?);
     for call in fields.take::<Vec<&RawValue>>("tool_calls")?.unwrap_or_default() {
         parts.push(tool_call(fields.of(call)?, calls).map_err(|misfit| misfit.within("tool_calls"))?);
     }
-    let role = match role.as_str() {
+    let role = match role.to_ascii_lowercase().as_str() {
         "system" => Role::System,
         "user" => Role::User,
         "assistant" => Role::Assistant,
         "tool" => {
-            let Some(id) = calls.unanswered.pop_front() else {
+            let (id, name): (Option<String>, Option<String>) =
+                (fields.take("tool_call_id")?, fields.take("tool_name")?);
+            let Some(id) = calls.answered(id.as_deref(), name.as_deref()) else {
                 return Err(Misfit::new("role", "a tool answers, but none was called before"));
             };
             let result = Part::ToolResult { id, parts, is_error: false };
@@ -100,6 +116,11 @@ fn message(mut fields: Fields<'_>, calls: &mut Calls) -> Result<Message, Misfit>
         _ => return Err(Misfit::new("role", format!("`{role}` is none of system, user, assistant, tool"))),
     };
     Ok(Message { role, parts })
+}
+
+/// The pictures of a question or a message.
+pub(super) fn pictures(fields: &mut Fields<'_>) -> Result<impl Iterator<Item = Part> + use<>, Misfit> {
+    Ok(fields.take::<Vec<String>>("images")?.unwrap_or_default().into_iter().map(picture))
 }
 
 /// A picture; its format is known by how its bytes begin, here in base64.
@@ -115,9 +136,11 @@ fn picture(data: String) -> Part {
 
 fn tool_call(mut fields: Fields<'_>, calls: &mut Calls) -> Result<Part, Misfit> {
     let Some(function) = fields.take_value("function") else { return Err(Misfit::new("function", "is missing")) };
+    let id = fields.take("id")?;
     let mut function = fields.of(function)?;
     let input = function.take_value("arguments").map_or_else(|| Raw::trusted("{}"), |value| function.raw(value));
-    Ok(Part::ToolUse { id: calls.next_id(), name: function.need("name")?, input })
+    let name: String = function.need("name")?;
+    Ok(Part::ToolUse { id: calls.made(id, &name), name, input })
 }
 
 fn tools(fields: &mut Fields<'_>) -> Result<Vec<ToolSpec>, Misfit> {
@@ -138,7 +161,7 @@ fn tool(mut fields: Fields<'_>) -> Result<ToolSpec, Misfit> {
     })
 }
 
-fn think(fields: &mut Fields<'_>) -> Result<Option<Thinking>, Misfit> {
+pub(super) fn think(fields: &mut Fields<'_>) -> Result<Option<Thinking>, Misfit> {
     let Some(value) = fields.take_value("think") else { return Ok(None) };
     Ok(Some(match value.get() {
         "true" => Thinking { mode: Some(ThinkingMode::On), ..Thinking::default() },
@@ -147,7 +170,7 @@ fn think(fields: &mut Fields<'_>) -> Result<Option<Thinking>, Misfit> {
     }))
 }
 
-fn format(fields: &mut Fields<'_>) -> Result<Option<Format>, Misfit> {
+pub(super) fn format(fields: &mut Fields<'_>) -> Result<Option<Format>, Misfit> {
     let Some(value) = fields.take_value("format") else { return Ok(None) };
     match value.get() {
         "\"json\"" => Ok(Some(Format::JsonObject)),

@@ -1,48 +1,140 @@
 //! A reply, written for a client: one message, or a line for each piece of it.
 
+use std::time::Duration;
+
 use router_core::{
     Error, Kind, Raw, Result,
     chat::{Block, Event, Part, Shape, StopReason, Usage, fold},
+    scan,
 };
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use tokio::time::Instant;
 
-use crate::dialect::{ReplyWriter, Told};
+use crate::{
+    dialect::{ReplyWriter, Told},
+    models::date,
+};
+
+/// Which of the two interfaces a reply is written for: they differ in where the text stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// `/api/chat`.
+    Chat,
+    /// `/api/generate`.
+    Generate,
+}
+
+/// A line of a stream, or a whole reply: they are alike.
+#[derive(Default, Serialize)]
+struct Line<'a> {
+    model: &'a str,
+    created_at: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<Message<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response: Option<&'a str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    thinking: &'a str,
+    done: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    done_reason: Option<&'static str>,
+    #[serde(flatten)]
+    took: Took,
+    #[serde(flatten)]
+    counts: Option<Counts>,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    role: &'static str,
+    #[serde(flatten)]
+    said: Said<'a>,
+}
+
+/// What one line says.
+#[derive(Default, Serialize)]
+struct Said<'a> {
+    content: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    thinking: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    tool_calls: &'a [Call],
+}
+
+#[derive(Debug, Serialize)]
+struct Call {
+    id: String,
+    function: Function,
+}
+
+#[derive(Debug, Serialize)]
+struct Function {
+    index: usize,
+    name: String,
+    arguments: Raw,
+}
+
+/// How long it took, in nanoseconds: what was measured, and nothing else.
+#[derive(Clone, Copy, Default, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the words of the wire")]
+struct Took {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_duration: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompt_eval_duration: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    eval_duration: Option<u64>,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct Counts {
+    prompt_eval_count: u64,
+    eval_count: u64,
+}
 
 /// Writes one reply.
 pub(super) struct Writer {
+    form: Form,
     told: Told,
+    created_at: String,
     shape: Shape,
     /// The events of a whole message, until it has ended.
     kept: Vec<Event>,
-    /// The call whose arguments are coming: a line holds a call whole.
-    call: Option<(String, String)>,
+    /// The call whose arguments are coming (a line holds a call whole): its id, its name, and they.
+    call: Option<(String, String, String)>,
+    calls: usize,
+    /// When the first piece was written.
+    spoke: Option<Instant>,
     usage: Usage,
     stop: StopReason,
 }
 
 impl Writer {
-    pub(super) fn new(told: Told, shape: Shape) -> Self {
-        Self { told, shape, kept: Vec::new(), call: None, usage: Usage::default(), stop: StopReason::EndTurn }
+    pub(super) fn new(form: Form, told: Told, shape: Shape) -> Self {
+        let created_at = date(told.created);
+        let (kept, usage, stop) = (Vec::new(), Usage::default(), StopReason::EndTurn);
+        Self { form, told, created_at, shape, kept, call: None, calls: 0, spoke: None, usage, stop }
     }
 
     fn event(&mut self, event: Event, out: &mut Vec<u8>) -> Result<()> {
         match event {
-            Event::Text(text) => self.line(json!({ "role": "assistant", "content": text }), out),
-            Event::Thinking(text) => self.line(json!({ "role": "assistant", "content": "", "thinking": text }), out),
-            Event::Open(Block::ToolUse { name, .. }) => {
-                self.call = Some((name, String::new()));
+            Event::Text(text) => self.piece(Said { content: &text, ..Said::default() }, out),
+            Event::Thinking(text) => self.piece(Said { thinking: &text, ..Said::default() }, out),
+            Event::Open(Block::ToolUse { id, name }) => {
+                self.call = Some((id, name, String::new()));
                 Ok(())
             }
             Event::Arguments(more) => {
-                if let Some((_, arguments)) = &mut self.call {
+                if let Some((_, _, arguments)) = &mut self.call {
                     arguments.push_str(&more);
                 }
                 Ok(())
             }
             Event::Close => match self.call.take() {
-                Some((name, arguments)) => {
-                    let calls = json!([call(&name, &Raw::trusted(arguments))]);
-                    self.line(json!({ "role": "assistant", "content": "", "tool_calls": calls }), out)
+                Some((id, name, arguments)) => {
+                    let call = call(self.calls, id, name, Raw::trusted(arguments));
+                    self.calls += 1;
+                    self.piece(Said { tool_calls: &[call], ..Said::default() }, out)
                 }
                 None => Ok(()),
             },
@@ -60,14 +152,22 @@ impl Writer {
         }
     }
 
-    fn line(&self, message: Value, out: &mut Vec<u8>) -> Result<()> {
-        put(out, &Value::from(self.envelope(message, false)))?;
+    fn piece(&mut self, said: Said<'_>, out: &mut Vec<u8>) -> Result<()> {
+        self.spoke.get_or_insert_with(Instant::now);
+        put(out, &self.line(said))?;
         out.push(b'\n');
         Ok(())
     }
 
-    fn last(&self, message: Value) -> Value {
-        let mut line = self.envelope(message, true);
+    fn line<'a>(&'a self, said: Said<'a>) -> Line<'a> {
+        let line = Line { model: &self.told.model, created_at: &self.created_at, ..Line::default() };
+        match self.form {
+            Form::Chat => Line { message: Some(Message { role: "assistant", said }), ..line },
+            Form::Generate => Line { response: Some(said.content), thinking: said.thinking, ..line },
+        }
+    }
+
+    fn last<'a>(&'a self, said: Said<'a>) -> Line<'a> {
         let reason = match self.stop {
             StopReason::MaxTokens | StopReason::ContextWindow => "length",
             StopReason::EndTurn
@@ -76,31 +176,32 @@ impl Writer {
             | StopReason::Refusal
             | StopReason::Pause => "stop",
         };
-        line.insert("done_reason".into(), reason.into());
-        line.insert("prompt_eval_count".into(), self.usage.total_input().into());
-        line.insert("eval_count".into(), self.usage.output.into());
-        line.into()
+        let counts = self
+            .usage
+            .is_known()
+            .then(|| Counts { prompt_eval_count: self.usage.total_input(), eval_count: self.usage.output });
+        Line { done: true, done_reason: Some(reason), took: self.took(), counts, ..self.line(said) }
     }
 
-    fn envelope(&self, message: Value, done: bool) -> Map<String, Value> {
-        let fields = [
-            ("model", self.told.model.clone().into()),
-            ("created_at", date(self.told.created).into()),
-            ("message", message),
-            ("done", done.into()),
-        ];
-        fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    /// Ollama counts the reading of a prompt from its start to the first piece; of a whole reply nobody saw the first.
+    fn took(&self) -> Took {
+        let now = Instant::now();
+        Took {
+            total_duration: Some(nanoseconds(now - self.told.asked)),
+            prompt_eval_duration: self.spoke.map(|spoke| nanoseconds(spoke - self.told.asked)),
+            eval_duration: self.spoke.map(|spoke| nanoseconds(now - spoke)),
+        }
     }
 
-    fn whole(&mut self) -> Value {
+    fn whole(&mut self, out: &mut Vec<u8>) -> Result<()> {
         let folded = fold(std::mem::take(&mut self.kept));
         (self.usage, self.stop) = (folded.usage, folded.stop);
         let (mut text, mut thought, mut calls) = (String::new(), String::new(), Vec::new());
-        for part in &folded.message.parts {
+        for part in folded.message.parts {
             match part {
-                Part::Text(more) => text.push_str(more),
-                Part::Thinking { text: more, .. } => thought.push_str(more),
-                Part::ToolUse { name, input, .. } => calls.push(call(name, input)),
+                Part::Text(more) => text.push_str(&more),
+                Part::Thinking { text: more, .. } => thought.push_str(&more),
+                Part::ToolUse { id, name, input } => calls.push(call(calls.len(), id, name, input)),
                 Part::Image(_)
                 | Part::Document(_)
                 | Part::RedactedThinking(_)
@@ -108,15 +209,7 @@ impl Writer {
                 | Part::Other { .. } => {}
             }
         }
-        let mut message =
-            Map::from_iter([("role".to_owned(), "assistant".into()), ("content".to_owned(), text.into())]);
-        if !thought.is_empty() {
-            message.insert("thinking".into(), thought.into());
-        }
-        if !calls.is_empty() {
-            message.insert("tool_calls".into(), calls.into());
-        }
-        self.last(message.into())
+        put(out, &self.last(Said { content: &text, thinking: &thought, tool_calls: &calls }))
     }
 }
 
@@ -131,9 +224,9 @@ impl ReplyWriter for Writer {
 
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<()> {
         match self.shape {
-            Shape::Whole => put(out, &self.whole()),
+            Shape::Whole => self.whole(out),
             Shape::Stream => {
-                put(out, &self.last(json!({ "role": "assistant", "content": "" })))?;
+                put(out, &self.last(Said::default()))?;
                 out.push(b'\n');
                 Ok(())
             }
@@ -141,29 +234,27 @@ impl ReplyWriter for Writer {
     }
 }
 
+/// What is answered to a question that says nothing: Ollama's clients have a model loaded by one (and, with a
+/// `keep_alive` of nothing, unloaded). Here nothing has to be.
+pub(super) fn silence(form: Form, told: Told, reason: &'static str) -> Result<Vec<u8>> {
+    let writer = Writer::new(form, told, Shape::Whole);
+    let mut out = Vec::new();
+    put(&mut out, &Line { done_reason: Some(reason), counts: None, ..writer.last(Said::default()) })?;
+    Ok(out)
+}
+
 /// A call, its arguments as the object that Ollama's clients expect.
-fn call(name: &str, arguments: &Raw) -> Value {
-    let arguments = arguments.decode::<Map<String, Value>>().unwrap_or_default();
-    json!({ "function": { "name": name, "arguments": arguments } })
+fn call(index: usize, id: String, name: String, arguments: Raw) -> Call {
+    let is_object = arguments.bytes().trim_ascii_start().starts_with(b"{") && scan::is_json(arguments.bytes());
+    let arguments = if is_object { arguments } else { Raw::trusted("{}") };
+    Call { id, function: Function { index, name, arguments } }
 }
 
-fn put(out: &mut Vec<u8>, value: &Value) -> Result<()> {
-    serde_json::to_writer(&mut *out, value)
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn put(out: &mut Vec<u8>, line: &Line<'_>) -> Result<()> {
+    serde_json::to_writer(&mut *out, line)
         .map_err(|error| Error::new(Kind::Internal, "a reply could not be written as JSON").because(error))
-}
-
-/// A Unix time in seconds as RFC 3339 has it: days since the epoch become a civil date in eras of 400 years that begin
-/// in March, so that the leap day is the last of its year (Howard Hinnant, "chrono-Compatible Low-Level Date
-/// Algorithms").
-fn date(unix: i64) -> String {
-    let (days, seconds) = (unix.div_euclid(86_400) + 719_468, unix.rem_euclid(86_400));
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }

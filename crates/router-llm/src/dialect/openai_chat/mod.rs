@@ -11,7 +11,7 @@ mod request;
 mod schema;
 mod sound;
 mod turns;
-mod words;
+pub(super) mod words;
 mod writer;
 
 #[cfg(test)]

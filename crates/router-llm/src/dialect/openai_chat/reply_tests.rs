@@ -293,7 +293,7 @@ fn a_whole_reply_is_read_like_a_stream() {
 }
 
 fn told(usage: bool) -> Told {
-    Told { request_id: "r1".into(), model: "alias".into(), answered_by: None, created: 1_700_000_000, usage }
+    Told { usage, ..Told::of("r1", "alias", 1_700_000_000) }
 }
 
 fn events() -> Vec<Event> {

@@ -15,7 +15,7 @@ pub(super) fn stop_reason(word: &str) -> Option<StopReason> {
 }
 
 /// The same for a client.
-pub(super) fn finish_reason(reason: StopReason) -> &'static str {
+pub(in crate::dialect) fn finish_reason(reason: StopReason) -> &'static str {
     match reason {
         StopReason::EndTurn | StopReason::StopSequence | StopReason::Pause => "stop",
         StopReason::MaxTokens | StopReason::ContextWindow => "length",
@@ -28,7 +28,7 @@ pub(super) fn finish_reason(reason: StopReason) -> &'static str {
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 #[expect(clippy::struct_field_names, reason = "the words of the wire")]
-pub(super) struct Tokens {
+pub(in crate::dialect) struct Tokens {
     #[serde(deserialize_with = "or_zero")]
     prompt_tokens: u64,
     #[serde(deserialize_with = "or_zero")]
