@@ -42,6 +42,13 @@ impl Blocks {
         }
     }
 
+    /// The thought is over, and this is its proof; where none is open, it is that of one without words.
+    pub(super) fn sign(&mut self, signature: String, events: &mut Vec<Event>) {
+        self.turn(Open::Thinking, Block::Thinking, events);
+        events.push(Event::Signature(signature));
+        self.close(events);
+    }
+
     /// A tool call begins.
     pub(super) fn tool(&mut self, id: String, name: String, events: &mut Vec<Event>) {
         self.close(events);

@@ -2,16 +2,19 @@
 //!
 //! `router-core`'s [`Dialect`] reads; a [`Language`] also writes, and finds its way in bytes without decoding them.
 
+mod abroad;
+mod amend;
 pub mod anthropic;
 mod blocks;
 mod envelope;
 mod fields;
-mod foreign;
 mod infill;
 pub mod ollama;
 pub mod openai_chat;
 pub mod openai_completions;
+mod proof;
 mod refusal;
+mod stops;
 mod think_tags;
 
 #[cfg(test)]
@@ -19,6 +22,7 @@ mod cross_tests;
 
 use std::ops::Range;
 
+pub(crate) use amend::Amend;
 use bytes::Bytes;
 use router_core::{
     Error, Result,
@@ -42,6 +46,12 @@ pub trait Language: Dialect {
     /// The tools whose names the dialect cannot spell: as [`Language::encode`] writes them, and as the client has them.
     /// A reply that calls one is given the client's name back.
     fn respelled(&self, _: &Prompt) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// The texts that end the answer and that [`Language::encode`] leaves out, because the upstream takes only so many:
+    /// whoever asks enforces them on the reply.
+    fn unsent_stops(&self, _: &Ask<'_>) -> Vec<String> {
         Vec::new()
     }
 
@@ -156,6 +166,14 @@ pub struct Quirks {
     pub usual_output: Option<u64>,
     /// Is told how hard to think by a level of effort, and not by a budget of tokens (Anthropic's since Claude 4.6).
     pub takes_effort: bool,
+    /// Refuses a user message right after what a tool answered (Mistral's chat templates).
+    pub no_user_after_tool: bool,
+    /// Understands Anthropic's `cache_control` in OpenAI's words (OpenRouter).
+    pub keeps_cache_control: bool,
+    /// Wants the `reasoning_details` back that it gave, as it gave them (OpenRouter).
+    pub replays_details: bool,
+    /// Calls without results, and results without calls, are mended for it instead of being refused.
+    pub repairs_calls: bool,
 }
 
 impl Quirks {
@@ -171,6 +189,10 @@ impl Quirks {
         max_output: None,
         usual_output: None,
         takes_effort: false,
+        no_user_after_tool: false,
+        keeps_cache_control: false,
+        replays_details: false,
+        repairs_calls: false,
     };
 
     /// These and `more`: what either does, and the tighter of two limits.
@@ -187,6 +209,10 @@ impl Quirks {
             max_output: self.max_output.into_iter().chain(more.max_output).min(),
             usual_output: self.usual_output.or(more.usual_output),
             takes_effort: self.takes_effort || more.takes_effort,
+            no_user_after_tool: self.no_user_after_tool || more.no_user_after_tool,
+            keeps_cache_control: self.keeps_cache_control || more.keeps_cache_control,
+            replays_details: self.replays_details || more.replays_details,
+            repairs_calls: self.repairs_calls || more.repairs_calls,
         }
     }
 }

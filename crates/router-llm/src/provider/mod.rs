@@ -79,7 +79,7 @@ impl Provider {
         let response = self.client.send(question.request).await?;
         let mut reply = answer::read(self.language, chat.shape, response).await?;
         reply.provenance_mut().dropped = question.dropped;
-        Ok(question::respelled(reply, question.respelled))
+        Ok(question.amend.apply(reply))
     }
 
     /// Names the provider in an error, and says how to help it where it cannot be reached or does not know our key.

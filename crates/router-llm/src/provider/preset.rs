@@ -157,7 +157,7 @@ const OPENAI: Preset = Preset {
     kind: ProviderKind::OpenAi,
     origin: Some("https://api.openai.com"),
     key: Key::Needed,
-    quirks: Quirks { no_top_k: true, ..Quirks::NONE },
+    quirks: Quirks { no_top_k: true, no_prefill: true, ..Quirks::NONE },
     ..PLAIN
 };
 
@@ -175,6 +175,7 @@ const OPENROUTER: Preset = Preset {
     origin: Some("https://openrouter.ai"),
     folder: "/api/v1",
     key: Key::Needed,
+    quirks: Quirks { keeps_cache_control: true, replays_details: true, ..Quirks::NONE },
     ..PLAIN
 };
 
@@ -211,7 +212,13 @@ static PRESETS: [Preset; 14] = [
     OPENROUTER,
     Preset { api: Api::Anthropic, ..OPENROUTER },
     AZURE,
-    Preset { api: Api::Anthropic, folder: "/anthropic/v1", auth: Auth::Header("x-api-key"), ..AZURE },
+    Preset {
+        api: Api::Anthropic,
+        folder: "/anthropic/v1",
+        auth: Auth::Header("x-api-key"),
+        quirks: Quirks::NONE,
+        ..AZURE
+    },
     OLLAMA_NATIVE,
     Preset { api: Api::OpenAi, folder: "/v1", ..OLLAMA_NATIVE },
     Preset { api: Api::Anthropic, folder: "/v1", ..OLLAMA_NATIVE },

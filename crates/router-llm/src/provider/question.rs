@@ -1,17 +1,16 @@
 //! Writes a question for a provider: the bytes it arrived in where they will do, newly encoded otherwise.
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use router_core::{
-    Error, Kind, Reply, Result,
-    chat::{Block, Chat, ChatReply, Event, Losses, Meta, OnLoss, Shape, Wire},
+    Error, Kind, Result,
+    chat::{Chat, Losses, Meta, OnLoss, Shape, Wire},
 };
 
 use super::{Api, Provider};
 use crate::{
     client::Pieces,
-    dialect::{Ask, Framing},
+    dialect::{Amend, Ask, Framing},
     models::Known,
 };
 
@@ -30,8 +29,8 @@ const FORWARDED_PREFIX: &str = "x-stainless-";
 /// A question, ready to be sent.
 pub(super) struct Question {
     pub(super) request: Request<Pieces>,
-    /// The tools whose names are spelled otherwise there: as they are sent, and as the client has them.
-    pub(super) respelled: Vec<(String, String)>,
+    /// What is to be done to the reply because of how it is written.
+    pub(super) amend: Amend,
     /// What of it the provider's dialect has no words for.
     pub(super) dropped: Losses,
 }
@@ -40,8 +39,8 @@ pub(super) struct Question {
 pub(super) fn write(provider: &Provider, chat: &Chat) -> Result<Question> {
     let spoken = chat.wire().filter(|wire| wire.dialect.name() == provider.language.name());
     let mut dropped = Losses::default();
-    let (body, respelled) = match spoken.filter(|wire| provider.language.carries(&wire.body)) {
-        Some(wire) => (splice(wire, &chat.model)?, Vec::new()),
+    let (body, amend) = match spoken.filter(|wire| provider.language.carries(&wire.body)) {
+        Some(wire) => (splice(wire, &chat.model)?, Amend::default()),
         None => encode(provider, chat, &mut dropped)?,
     };
     if chat.on_loss == OnLoss::Reject && !dropped.is_empty() {
@@ -55,7 +54,7 @@ pub(super) fn write(provider: &Provider, chat: &Chat) -> Result<Question> {
     })?;
     let at_home = chat.origin() == Some(provider.language.name());
     *request.headers_mut() = headers(provider, at_home.then_some(&chat.meta), chat.shape);
-    Ok(Question { request, respelled, dropped })
+    Ok(Question { request, amend, dropped })
 }
 
 /// The body as it came, but for the model's name; nothing is copied.
@@ -69,11 +68,11 @@ fn splice(wire: &Wire, model: &str) -> Result<Pieces> {
     }
 }
 
-fn encode(provider: &Provider, chat: &Chat, losses: &mut Losses) -> Result<(Pieces, Vec<(String, String)>)> {
+fn encode(provider: &Provider, chat: &Chat, losses: &mut Losses) -> Result<(Pieces, Amend)> {
     let prompt = chat.prompt()?;
     let quirks = Known::of(provider.preset.kind, &chat.model).quirks.and(provider.preset.quirks);
     let ask = Ask { shape: chat.shape, quirks: &quirks, ..Ask::of(&prompt, &chat.model) };
-    Ok((Pieces::from(provider.language.encode(&ask, losses)?), provider.language.respelled(&prompt)))
+    Ok((Pieces::from(provider.language.encode(&ask, losses)?), Amend::of(provider.language, &ask)))
 }
 
 fn headers(provider: &Provider, meta: Option<&Meta>, shape: Shape) -> HeaderMap {
@@ -96,23 +95,4 @@ fn headers(provider: &Provider, meta: Option<&Meta>, shape: Shape) -> HeaderMap 
 
 fn is_forwarded(name: &str) -> bool {
     FORWARDED.contains(&name) || name.starts_with(FORWARDED_PREFIX)
-}
-
-/// Gives the tools that a reply calls the names back that the client has for them.
-pub(super) fn respelled(reply: ChatReply, names: Vec<(String, String)>) -> ChatReply {
-    if names.is_empty() {
-        return reply;
-    }
-    let (shape, meta, provenance) = (reply.shape, reply.meta.clone(), reply.provenance().clone());
-    let events = reply.into_events().map(move |event| event.map(|event| with_name_of_client(event, &names)));
-    let mut reply = ChatReply::events(shape, events);
-    reply.meta = meta;
-    *reply.provenance_mut() = provenance;
-    reply
-}
-
-fn with_name_of_client(event: Event, names: &[(String, String)]) -> Event {
-    let Event::Open(Block::ToolUse { id, name }) = event else { return event };
-    let client = names.iter().find(|(sent, _)| *sent == name).map(|(_, client)| client.clone());
-    Event::Open(Block::ToolUse { id, name: client.unwrap_or(name) })
 }

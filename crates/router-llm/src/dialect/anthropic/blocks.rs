@@ -10,7 +10,8 @@ use router_core::{
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{NAME, signature};
+use super::NAME;
+use crate::dialect::proof;
 
 /// A block of a message.
 #[derive(Serialize)]
@@ -117,7 +118,7 @@ fn block(part: &Part) -> Option<Block<'_>> {
         }
         Part::Image(Image::Url(url)) => Content::Image { source: Source::Url { url } },
         Part::Document(document) => Content::Document { source: source(document), title: document.title.as_deref() },
-        Part::Thinking { text, signature: Some(signature) } if signature::is_anthropics(signature) => {
+        Part::Thinking { text, signature: Some(signature) } if proof::is_anthropics(signature) => {
             Content::Thinking { thinking: text, signature }
         }
         Part::RedactedThinking(data) => Content::RedactedThinking { data },

@@ -4,7 +4,7 @@ use router_core::chat::{Message, Part, Prompt, Role, Thinking, ThinkingMode, Too
 use serde_json::{Map, Value};
 
 use super::NAME;
-use crate::dialect::{Ask, Quirks};
+use crate::dialect::{Ask, Quirks, proof};
 
 /// The least that a budget of thinking may be.
 const LEAST_BUDGET: u64 = 1024;
@@ -108,7 +108,7 @@ fn lacks_thoughts(prompt: &Prompt) -> bool {
     let turn = prompt.messages.iter().rfind(|message| message.role == Role::Assistant);
     !turn.is_some_and(|message| {
         message.parts.iter().any(|part| match part {
-            Part::Thinking { signature, .. } => signature.is_some(),
+            Part::Thinking { signature, .. } => signature.as_deref().is_some_and(proof::is_anthropics),
             Part::RedactedThinking(_) => true,
             Part::Text(_)
             | Part::Image(_)

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use router_core::{
     Error, Kind, Raw, Result,
-    chat::{Format, Losses, Prompt, Shape, ToolChoice, ToolSpec},
+    chat::{Format, Losses, Prompt, Shape, Thinking, ThinkingMode, ToolChoice, ToolSpec},
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -14,7 +14,10 @@ use super::{
     effort::{Fitted, fit, limit},
     turns::{Turn, arrange},
 };
-use crate::dialect::{Ask, foreign};
+use crate::dialect::{
+    Ask,
+    abroad::{self, Field},
+};
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -93,9 +96,13 @@ enum Schema<'a> {
 }
 
 /// Writes a question.
-pub(super) fn encode(ask: &Ask<'_>, _losses: &mut Losses) -> Result<Bytes> {
+pub(super) fn encode(ask: &Ask<'_>, losses: &mut Losses) -> Result<Bytes> {
+    let said = abroad::said(ask, NAME, &[], losses)?;
+    write(&Ask { prompt: &said, ..*ask }, losses)
+}
+
+fn write(ask: &Ask<'_>, losses: &mut Losses) -> Result<Bytes> {
     let prompt = ask.prompt;
-    foreign::refuse_providers_tools(prompt, NAME)?;
     let native = prompt.origin == Some(NAME);
     let mut further = if native { prompt.extra.clone() } else { Map::new() };
     let mut take = |name: &str| match further.shift_remove(name) {
@@ -114,6 +121,9 @@ pub(super) fn encode(ask: &Ask<'_>, _losses: &mut Losses) -> Result<Bytes> {
         conversation.system.push(Block::text("Answer with one JSON object and nothing else."));
     }
     let sampling = |value: Option<f64>| value.filter(|_| may_sample);
+    if !native {
+        note_losses(ask, may_sample, thinking.is_empty(), losses);
+    }
     let body = Body {
         model: ask.model,
         max_tokens: limit(ask.quirks, max_tokens),
@@ -125,7 +135,7 @@ pub(super) fn encode(ask: &Ask<'_>, _losses: &mut Losses) -> Result<Bytes> {
         temperature: sampling(prompt.temperature).map(|heat| if native { heat } else { heat.min(1.0) }),
         top_p: sampling(prompt.top_p).filter(|_| native || prompt.temperature.is_none()),
         top_k: prompt.top_k.filter(|_| may_sample && !ask.quirks.no_top_k),
-        stop_sequences: prompt.stop.iter().map(String::as_str).filter(|stop| !stop.trim().is_empty()).collect(),
+        stop_sequences: prompt.stop.iter().map(String::as_str).filter(|stop| is_taken(stop)).collect(),
         thinking,
         output_config: OutputConfig { effort, format: json_schema(prompt), further: config },
         metadata,
@@ -136,6 +146,29 @@ pub(super) fn encode(ask: &Ask<'_>, _losses: &mut Losses) -> Result<Bytes> {
         Error::new(Kind::Invalid, "the conversation holds something that is not JSON").because(error)
     })?;
     Ok(json.into())
+}
+
+/// Whether a text may end an answer: white space alone is refused.
+pub(super) fn is_taken(stop: &str) -> bool {
+    !stop.trim().is_empty()
+}
+
+/// Names what another dialect's client asked for and is not told.
+fn note_losses(ask: &Ask<'_>, may_sample: bool, unthinking: bool, losses: &mut Losses) {
+    let prompt = ask.prompt;
+    let asked = prompt.thinking.as_ref();
+    let thinks = asked.is_some_and(|asked| asked.mode != Some(ThinkingMode::Off) && *asked != Thinking::default());
+    let lost = [
+        (prompt.temperature.is_some_and(|heat| !may_sample || heat > 1.0), Field::Temperature),
+        (prompt.top_p.is_some() && (!may_sample || prompt.temperature.is_some()), Field::TopP),
+        (prompt.top_k.is_some() && (!may_sample || ask.quirks.no_top_k), Field::TopK),
+        (prompt.seed.is_some(), Field::Seed),
+        (thinks && unthinking, Field::Thinking),
+        (prompt.tools.iter().any(|tool| tool.strict == Some(true)), Field::Strict),
+    ];
+    for (_, field) in lost.into_iter().filter(|(lost, _)| *lost) {
+        losses.note(abroad::named(prompt, field));
+    }
 }
 
 fn json_schema(prompt: &Prompt) -> Option<JsonSchema<'_>> {

@@ -8,7 +8,6 @@ mod glance;
 mod parts;
 mod reply;
 mod request;
-mod signature;
 mod too_long;
 mod turns;
 mod words;
@@ -26,7 +25,7 @@ use router_core::{
     scan,
 };
 
-use super::{Ask, Framing, Head, Language, Mark, ReplyWriter, Told, envelope, refusal};
+use super::{Ask, Framing, Head, Language, Mark, ReplyWriter, Told, envelope, proof, refusal};
 
 const NAME: &str = "anthropic";
 
@@ -76,8 +75,12 @@ impl Language for Anthropic {
         encode::encode(ask, losses)
     }
 
+    fn unsent_stops(&self, ask: &Ask<'_>) -> Vec<String> {
+        ask.prompt.stop.iter().filter(|stop| !encode::is_taken(stop)).cloned().collect()
+    }
+
     fn carries(&self, body: &[u8]) -> bool {
-        memchr::memmem::find(body, signature::UNSIGNED.as_bytes()).is_none()
+        memchr::memmem::find(body, proof::UNSIGNED.as_bytes()).is_none()
     }
 
     fn scan(&self, event: &[u8], shape: Shape) -> Mark {

@@ -8,8 +8,11 @@ use router_core::{
 };
 use serde_json::{Map, Value, value::RawValue};
 
-use super::{NAME, signature};
-use crate::dialect::fields::{Fields, Misfit, read};
+use super::NAME;
+use crate::dialect::{
+    fields::{Fields, Misfit, read},
+    proof::{self, Borne},
+};
 
 /// Claude Code's first system block: it differs from prompt to prompt and is for Anthropic's eyes only.
 const BILLING: &str = "x-anthropic-billing-header:";
@@ -88,8 +91,14 @@ fn document(fields: &mut Fields<'_>) -> Result<Option<Document>, Misfit> {
 
 fn thinking(fields: &mut Fields<'_>) -> Result<Part, Misfit> {
     let signature: Option<String> = fields.take("signature")?;
-    let text = fields.take("thinking")?.unwrap_or_default();
-    Ok(Part::Thinking { text, signature: signature.filter(|proof| signature::is_anthropics(proof)) })
+    let text: String = fields.take("thinking")?.unwrap_or_default();
+    let hidden = signature.as_deref().and_then(|mark| proof::borne(mark, Borne::Text));
+    let text = match hidden.and_then(|thought| String::from_utf8(thought).ok()) {
+        Some(thought) if text.is_empty() => thought,
+        Some(_) | None => text,
+    };
+    let says = |mark: &String| proof::is_anthropics(mark) || proof::borne(mark, Borne::Details).is_some();
+    Ok(Part::Thinking { text, signature: signature.filter(says) })
 }
 
 fn tool_result(fields: &mut Fields<'_>) -> Result<Part, Misfit> {

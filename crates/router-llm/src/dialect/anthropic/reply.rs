@@ -11,10 +11,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    failure, signature,
+    failure,
     words::{self, UsageFields},
 };
-use crate::{dialect::Framing, sse};
+use crate::{
+    dialect::{Framing, proof::UNSIGNED},
+    sse,
+};
 
 /// A message, whole or as a stream begins it.
 #[derive(Deserialize)]
@@ -106,7 +109,7 @@ impl Content<'_> {
 
 /// Our own mark says that there is no proof.
 fn proof(signature: String) -> Option<Event> {
-    (!signature.is_empty() && signature != signature::UNSIGNED).then_some(Event::Signature(signature))
+    (!signature.is_empty() && signature != UNSIGNED).then_some(Event::Signature(signature))
 }
 
 /// Reads the body of a whole reply.

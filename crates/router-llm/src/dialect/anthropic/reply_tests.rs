@@ -9,8 +9,8 @@ use router_core::{
 };
 use serde_json::{Value, json};
 
-use super::{ANTHROPIC, signature::UNSIGNED};
-use crate::dialect::{Language, Mark, Told};
+use super::ANTHROPIC;
+use crate::dialect::{Language, Mark, Told, proof::UNSIGNED};
 
 /// A stream of the events, as the provider writes them.
 fn stream(events: &[Value]) -> String {

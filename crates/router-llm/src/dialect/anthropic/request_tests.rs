@@ -10,9 +10,9 @@ use router_core::{
 };
 use serde_json::{Value, json};
 
-use super::{ANTHROPIC, NAME, signature::UNSIGNED};
+use super::{ANTHROPIC, NAME};
 use crate::{
-    dialect::{Ask, Language, Quirks},
+    dialect::{Ask, Language, Quirks, proof::UNSIGNED},
     models::Known,
     provider::ProviderKind,
 };

@@ -9,11 +9,8 @@ use router_core::{
 };
 use serde::Serialize;
 
-use super::{
-    signature,
-    words::{UsageOut, stop_word},
-};
-use crate::dialect::{ReplyWriter, Told};
+use super::words::{UsageOut, stop_word};
+use crate::dialect::{ReplyWriter, Told, proof::UNSIGNED};
 
 #[derive(Serialize)]
 struct Message<'a> {
@@ -147,7 +144,7 @@ fn content(part: &Part) -> Option<Content<'_>> {
     Some(match part {
         Part::Text(text) => Content::Text { text },
         Part::Thinking { text, signature } => {
-            Content::Thinking { thinking: text, signature: signature.as_deref().unwrap_or(signature::UNSIGNED) }
+            Content::Thinking { thinking: text, signature: signature.as_deref().unwrap_or(UNSIGNED) }
         }
         Part::RedactedThinking(data) => Content::RedactedThinking { data },
         Part::ToolUse { id, name, input } => Content::ToolUse { id, name, input: Cow::Borrowed(input) },
@@ -258,7 +255,7 @@ impl StreamWriter {
 
     fn close(&mut self, out: &mut Vec<u8>) -> Result<()> {
         if self.open == Open::Unsigned {
-            self.delta(Delta::Signature { signature: signature::UNSIGNED }, out)?;
+            self.delta(Delta::Signature { signature: UNSIGNED }, out)?;
         }
         self.open = Open::Nothing;
         StreamEvent::ContentBlockStop { index: self.index }.write(out)?;

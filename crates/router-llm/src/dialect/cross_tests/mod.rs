@@ -1,21 +1,62 @@
 //! The dialects against one another: what one says, said in the other, and read back.
 
+mod losses;
 mod ollama;
 mod properties;
 mod replies;
 mod requests;
+mod traps;
+mod traps_replies;
+mod traps_tools;
 
 use bytes::Bytes;
 use router_core::{
-    Result,
-    chat::{Block, Event, Shape},
+    Error, Result,
+    chat::{Block, Event, Losses, Shape},
 };
+use serde_json::{Value, json};
 
-use super::{Language, Told, anthropic::ANTHROPIC, openai_chat::OPENAI_CHAT};
+use super::{Ask, Language, Quirks, Told, anthropic::ANTHROPIC, ollama::OLLAMA, openai_chat::OPENAI_CHAT};
 use crate::sse::Splitter;
 
 /// The dialects that are fronts.
 const FRONTS: [&dyn Language; 2] = [&ANTHROPIC, &OPENAI_CHAT];
+
+/// Every dialect there is.
+const ALL: [&dyn Language; 3] = [&ANTHROPIC, &OPENAI_CHAT, &OLLAMA];
+
+/// What became of a question: the body that the upstream gets, and what was lost on the way.
+struct Carried {
+    body: Value,
+    lost: String,
+}
+
+/// Writes what a client of `from` asks for an upstream that speaks `to` and has `quirks`.
+fn carried(from: &dyn Language, to: &dyn Language, body: &Value, quirks: &Quirks) -> Result<Carried> {
+    let prompt = from.decode(&Bytes::from(body.to_string()))?;
+    let ask = Ask { quirks, ..Ask::of(&prompt, "m") };
+    let mut losses = Losses::default();
+    let body = to.encode(&ask, &mut losses)?;
+    Ok(Carried { body: serde_json::from_slice(&body).unwrap(), lost: losses.to_string() })
+}
+
+/// The body alone, for an upstream that does everything as its dialect says.
+fn sent(from: &dyn Language, to: &dyn Language, body: &Value) -> Value {
+    carried(from, to, body, &Quirks::NONE).unwrap_or_else(|error| panic!("{error} for {body}")).body
+}
+
+/// Why it is refused.
+fn refused(from: &dyn Language, to: &dyn Language, body: &Value, quirks: &Quirks) -> Error {
+    match carried(from, to, body, quirks) {
+        Ok(carried) => panic!("{} of {body}", carried.body),
+        Err(error) => error,
+    }
+}
+
+/// A question of Anthropic's with these messages.
+fn asked(messages: &Value) -> Value {
+    json!({ "model": "m", "max_tokens": 9, "messages": messages })
+}
 
 fn told() -> Told {
     Told { usage: true, ..Told::of("req_1", "alias", 1_700_000_000) }

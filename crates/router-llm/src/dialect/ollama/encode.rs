@@ -11,7 +11,10 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::NAME;
-use crate::dialect::{Ask, BOOKKEEPING, Quirks, foreign};
+use crate::dialect::{
+    Ask, BOOKKEEPING, Quirks,
+    abroad::{self, Field},
+};
 
 /// The window that Ollama has unless it is told otherwise, in tokens; what does not fit is cut off in silence.
 const USUAL_WINDOW: usize = 4096;
@@ -92,9 +95,16 @@ enum FormatOf<'a> {
 }
 
 /// Writes a question.
-pub(super) fn encode(ask: &Ask<'_>, _losses: &mut Losses) -> Result<Bytes> {
+pub(super) fn encode(ask: &Ask<'_>, losses: &mut Losses) -> Result<Bytes> {
+    let said = abroad::said(ask, NAME, &OPTIONS, losses)?;
+    write(&Ask { prompt: &said, ..*ask }, losses)
+}
+
+fn write(ask: &Ask<'_>, losses: &mut Losses) -> Result<Bytes> {
     let prompt = ask.prompt;
-    foreign::refuse_providers_tools(prompt, NAME)?;
+    if prompt.origin != Some(NAME) {
+        note_losses(ask, losses);
+    }
     let messages = messages(prompt)?;
     if messages.is_empty() {
         return Err(Error::new(Kind::Invalid, "messages: none of them says anything").hint("send a message with text"));
@@ -115,6 +125,23 @@ pub(super) fn encode(ask: &Ask<'_>, _losses: &mut Losses) -> Result<Bytes> {
     match serde_json::to_vec(&body) {
         Ok(json) => Ok(json.into()),
         Err(error) => Err(Error::new(Kind::Invalid, "a schema or the arguments of a call are not JSON").because(error)),
+    }
+}
+
+/// Names what another dialect's client asked for and Ollama has no words for.
+fn note_losses(ask: &Ask<'_>, losses: &mut Losses) {
+    let prompt = ask.prompt;
+    let on =
+        prompt.thinking.as_ref().is_some_and(|asked| asked.mode == Some(ThinkingMode::On) || asked.effort.is_some());
+    let off = prompt.thinking.as_ref().is_some_and(|asked| asked.mode == Some(ThinkingMode::Off));
+    let lost = [
+        (matches!(prompt.tool_choice, Some(ToolChoice::Any | ToolChoice::Tool(_))), Field::ToolChoice),
+        (prompt.parallel_tools == Some(false), Field::ParallelTools),
+        (on && !off && ask.quirks.no_effort, Field::Thinking),
+        (prompt.tools.iter().any(|tool| tool.strict == Some(true)), Field::Strict),
+    ];
+    for (_, field) in lost.into_iter().filter(|(lost, _)| *lost) {
+        losses.note(abroad::named(prompt, field));
     }
 }
 

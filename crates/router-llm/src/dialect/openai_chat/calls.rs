@@ -43,6 +43,11 @@ impl Calls {
         self.calls.is_empty()
     }
 
+    /// Whether one of them is not over.
+    pub(super) fn is_open(&self) -> bool {
+        self.live < self.calls.len()
+    }
+
     /// Takes a piece. The first call that is not over streams on; the ones behind it are kept until it is.
     pub(super) fn add(
         &mut self,

@@ -1,6 +1,7 @@
 //! OpenAI's chat completions, as a front and as an upstream: the dialect that most servers speak.
 
 mod calls;
+mod details;
 mod effort;
 mod encode;
 mod failure;
@@ -10,6 +11,7 @@ mod reply;
 mod request;
 mod schema;
 mod sound;
+mod tools;
 mod turns;
 pub(super) mod words;
 mod writer;
@@ -73,6 +75,10 @@ impl Language for OpenAiChat {
 
     fn respelled(&self, prompt: &Prompt) -> Vec<(String, String)> {
         names::respelled(prompt)
+    }
+
+    fn unsent_stops(&self, ask: &Ask<'_>) -> Vec<String> {
+        ask.prompt.stop.iter().skip(encode::most_stops(ask)).cloned().collect()
     }
 
     fn scan(&self, event: &[u8], shape: Shape) -> Mark {

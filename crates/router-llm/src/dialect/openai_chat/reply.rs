@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use super::{
     NAME,
     calls::{Calls, Fragment},
+    details::Details,
     words,
 };
 use crate::{
@@ -84,6 +85,7 @@ pub(super) struct Decoder {
     blocks: Blocks,
     tags: ThinkTags,
     calls: Calls,
+    details: Details,
     stop: Option<StopReason>,
     refused: bool,
     ended: bool,
@@ -97,6 +99,7 @@ impl Decoder {
             blocks: Blocks::default(),
             tags: ThinkTags::default(),
             calls: Calls::default(),
+            details: Details::default(),
             stop: None,
             refused: false,
             ended: false,
@@ -136,16 +139,22 @@ impl Decoder {
             self.release(events);
             self.blocks.thinking(thought, events);
         }
-        if let Some(content) = delta.content {
+        if let Some(details) = delta.reasoning_details {
+            self.details.add(details.get());
+        }
+        if let Some(content) = delta.content.filter(|content| !matches!(content.get(), "null" | "\"\"" | "[]")) {
+            self.sign(events);
             self.content(content, events);
         }
         if let Some(refusal) = delta.refusal.filter(|text| !text.is_empty()) {
             self.refused = true;
+            self.sign(events);
             self.release(events);
             self.blocks.text(refusal, events);
         }
         let calls = delta.tool_calls.unwrap_or_default();
         if !calls.is_empty() {
+            self.sign(events);
             self.release(events);
         }
         for call in calls {
@@ -171,6 +180,15 @@ impl Decoder {
         }
     }
 
+    /// Puts what the provider wants to see again into the signature of the thought that it belongs to.
+    fn sign(&mut self, events: &mut Vec<Event>) {
+        if !self.calls.is_open()
+            && let Some(mark) = self.details.take()
+        {
+            self.blocks.sign(mark, events);
+        }
+    }
+
     /// Hands out the text that was held back because it might have been a tag.
     fn release(&mut self, events: &mut Vec<Event>) {
         if let Some(piece) = self.tags.finish() {
@@ -185,6 +203,7 @@ impl Decoder {
         self.blocks.start(None, None, events);
         self.release(events);
         self.calls.finish(&self.id, self.stop, &mut self.blocks, events)?;
+        self.sign(events);
         self.blocks.close(events);
         let reason = match self.stop {
             Some(reason @ (StopReason::MaxTokens | StopReason::Refusal)) => reason,

@@ -11,7 +11,11 @@ use router_core::{
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{sse, sse::Splitter};
+use crate::{
+    dialect::proof::{self, Borne},
+    sse,
+    sse::Splitter,
+};
 
 fn text(text: &str) -> Part {
     Part::Text(text.into())
@@ -213,6 +217,11 @@ fn arguments_that_are_no_json_break_the_reply_unless_its_limit_cut_them() {
 #[test]
 fn thoughts_are_told_from_text() {
     let part = |text: &str| Part::Thinking { text: text.into(), signature: None };
+    let detailed = |text: &str| {
+        let details = json!([{"type": "reasoning.text", "text": text}]).to_string();
+        let signature = Some(proof::bearing(Borne::Details, details.as_bytes()));
+        Part::Thinking { text: text.into(), signature }
+    };
     let table = [
         (
             vec![json!({"content": "<th"}), json!({"content": "ink>hm</thi"}), json!({"content": "nk>\n\nyes"})],
@@ -220,11 +229,11 @@ fn thoughts_are_told_from_text() {
         ),
         (
             vec![json!({"reasoning_details": [{"type": "reasoning.text", "text": "hm"}]}), json!({"content": "yes"})],
-            vec![part("hm"), text("yes")],
+            vec![detailed("hm"), text("yes")],
         ),
         (
             vec![json!({"reasoning": "hm", "reasoning_details": [{"type": "reasoning.text", "text": "hm"}]})],
-            vec![part("hm")],
+            vec![detailed("hm")],
         ),
         (
             vec![

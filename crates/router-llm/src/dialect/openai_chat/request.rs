@@ -3,13 +3,19 @@
 use bytes::Bytes;
 use router_core::{
     Raw,
-    chat::{Document, Format, Image, Message, Part, Prompt, Role, Thinking, ThinkingMode, ToolChoice, ToolSpec},
+    chat::{Document, Format, Image, Message, Part, Prompt, Role, Thinking, ThinkingMode},
     scan,
 };
 use serde_json::value::RawValue;
 
-use super::NAME;
-use crate::dialect::fields::{Fields, Misfit, read};
+use super::{
+    NAME,
+    tools::{self, Offer},
+};
+use crate::dialect::{
+    abroad::CUSTOM_TOOLS,
+    fields::{Fields, Misfit, read},
+};
 
 /// Reads a question.
 pub(super) fn decode(body: &Bytes) -> Result<Prompt, Misfit> {
@@ -19,11 +25,12 @@ pub(super) fn decode(body: &Bytes) -> Result<Prompt, Misfit> {
     for name in ["model", "stream", "stream_options"] {
         fields.take_value(name);
     }
+    let Offer { tools, custom, choice } = tools::decode(&mut fields)?;
     let (most, older) = (fields.take("max_completion_tokens")?, fields.take("max_tokens")?);
     let mut prompt = Prompt {
         messages: messages(&mut fields)?,
-        tools: tools(&mut fields)?,
-        tool_choice: tool_choice(&mut fields)?,
+        tools,
+        tool_choice: choice,
         parallel_tools: fields.take("parallel_tool_calls")?,
         max_tokens: most.or(older),
         temperature: fields.take("temperature")?,
@@ -41,6 +48,9 @@ pub(super) fn decode(body: &Bytes) -> Result<Prompt, Misfit> {
         prompt.user = fields.take("user")?;
     }
     prompt.extra = fields.rest()?;
+    if !custom.is_empty() {
+        prompt.extra.insert(CUSTOM_TOOLS.to_owned(), custom.into());
+    }
     Ok(prompt)
 }
 
@@ -131,8 +141,11 @@ fn assistant(fields: &mut Fields<'_>, content: Vec<Part>) -> Result<Vec<Part>, M
 
 fn tool_call(mut fields: Fields<'_>) -> Result<Part, Misfit> {
     let id = fields.need("id")?;
+    if let Some(custom) = fields.take_value("custom") {
+        return custom_call(id, fields.of(custom)?).map_err(|misfit| misfit.within("custom"));
+    }
     let Some(function) = fields.take_value("function") else {
-        return Err(Misfit::new("function", "is missing; only calls of functions are understood"));
+        return Err(Misfit::new("function", "is missing; only calls of functions and custom tools are understood"));
     };
     let mut function = fields.of(function)?;
     let name = function.need("name").map_err(|misfit| misfit.within("function"))?;
@@ -144,6 +157,13 @@ fn tool_call(mut fields: Fields<'_>) -> Result<Part, Misfit> {
         text => Raw::trusted(serde_json::Value::from(text).to_string()),
     };
     Ok(Part::ToolUse { id, name, input })
+}
+
+/// A call of a tool that takes a text: to everybody else, a function of one string.
+fn custom_call(id: String, mut custom: Fields<'_>) -> Result<Part, Misfit> {
+    let input: String = custom.need("input")?;
+    let input = Raw::trusted(serde_json::json!({ "input": input }).to_string());
+    Ok(Part::ToolUse { id, name: custom.need("name")?, input })
 }
 
 /// The content of a message: a text, or a list of parts.
@@ -206,52 +226,6 @@ fn file(fields: &mut Fields<'_>) -> Result<Option<Document>, Misfit> {
     let Some(url) = inner.take::<String>("file_data")? else { return Ok(None) };
     let Some((media_type, data)) = data_url(&url) else { return Ok(None) };
     Ok(Some(Document { title: inner.take("filename")?, media_type: media_type.to_owned(), data: data.to_owned() }))
-}
-
-fn tools(fields: &mut Fields<'_>) -> Result<Vec<ToolSpec>, Misfit> {
-    let tools = fields.take::<Vec<&RawValue>>("tools")?.unwrap_or_default();
-    let one = |(index, value)| tool(fields.of(value)?).map_err(|misfit| misfit.within(format_args!("tools.{index}")));
-    tools.into_iter().enumerate().map(one).collect()
-}
-
-fn tool(mut fields: Fields<'_>) -> Result<ToolSpec, Misfit> {
-    let kind: String = fields.need("type")?;
-    let Some(function) = fields.take_value("function").filter(|_| kind == "function") else {
-        return Err(Misfit::new("type", format!("`{kind}` cannot be carried to this model; offer a `function`")));
-    };
-    let mut function = fields.of(function)?;
-    let schema = function.take_value("parameters").map(|value| function.raw(value));
-    Ok(ToolSpec {
-        name: function.need("name").map_err(|misfit| misfit.within("function"))?,
-        description: function.take("description").map_err(|misfit| misfit.within("function"))?,
-        schema: typed(schema.unwrap_or_else(|| Raw::trusted("{}"))),
-        strict: function.take("strict").map_err(|misfit| misfit.within("function"))?,
-    })
-}
-
-/// The schema with the `type` that OpenAI lets one leave out.
-fn typed(schema: Raw) -> Raw {
-    let Some(inner) = schema.as_str().trim().strip_prefix('{') else { return schema };
-    if scan::find(schema.bytes(), "/type").is_some() {
-        return schema;
-    }
-    let comma = if inner.trim_start().starts_with('}') { "" } else { "," };
-    Raw::trusted(format!("{{\"type\":\"object\"{comma}{inner}"))
-}
-
-fn tool_choice(fields: &mut Fields<'_>) -> Result<Option<ToolChoice>, Misfit> {
-    let Some(value) = fields.take_value("tool_choice") else { return Ok(None) };
-    let unknown = || Misfit::new("tool_choice", "must be `auto`, `none`, `required` or name a function");
-    if let Some(word) = scan::text(value.get().as_bytes()) {
-        return match &*word {
-            "auto" => Ok(Some(ToolChoice::Auto)),
-            "none" => Ok(Some(ToolChoice::None)),
-            "required" | "any" => Ok(Some(ToolChoice::Any)),
-            _ => Err(unknown()),
-        };
-    }
-    let name = scan::find(value.get().as_bytes(), "/function/name").and_then(scan::text);
-    name.map(|name| Some(ToolChoice::Tool(name.into_owned()))).ok_or_else(unknown)
 }
 
 fn stop(fields: &mut Fields<'_>) -> Result<Vec<String>, Misfit> {

@@ -122,7 +122,7 @@ fn what_cannot_be_carried_is_refused_by_name() {
         (json!({"messages": [{"role": "wizard", "content": ""}]}), "messages.0.role: `wizard` is none of"),
         (json!({"messages": [{"role": "user", "content": [{"type": "text"}]}]}), "messages.0.content.0.text:"),
         (json!({"messages": [{"role": "tool", "content": "x"}]}), "messages.0.tool_call_id:"),
-        (json!({"messages": [], "tools": [{"type": "custom", "custom": {}}]}), "tools.0.type: `custom`"),
+        (json!({"messages": [], "tools": [{"type": "custom", "custom": {}}]}), "tools.0.custom.name"),
         (json!({"messages": [], "tool_choice": "maybe"}), "tool_choice: must be"),
         (json!({"messages": [], "temperature": "hot"}), "temperature: invalid type"),
         (json!({}), "messages:"),

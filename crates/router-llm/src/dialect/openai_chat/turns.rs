@@ -12,13 +12,19 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{NAME, names};
-use crate::dialect::{Ask, BOOKKEEPING};
+use crate::dialect::{
+    Ask, BOOKKEEPING, Quirks,
+    proof::{self, Borne},
+};
 
 /// What a tool message says for a picture that follows it.
 const PICTURE_FOLLOWS: &str = "(The picture follows in the next message.)";
 
 /// The same for a document.
 const DOCUMENT_FOLLOWS: &str = "(The document follows in the next message.)";
+
+/// What the assistant says where it has to say something.
+const FILLER: &str = "(I have read what the tool answered.)";
 
 /// A message of the wire.
 #[derive(Debug, Serialize)]
@@ -27,6 +33,8 @@ pub(super) struct Turn<'a> {
     content: Option<Content<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_content: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasoning_details: Vec<Value>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<Call<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,9 +54,20 @@ enum Content<'a> {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Piece<'a> {
-    Text { r#type: &'static str, text: Cow<'a, str> },
-    Image { r#type: &'static str, image_url: Map<String, Value> },
-    File { r#type: &'static str, file: AttachedFile<'a> },
+    Text {
+        r#type: &'static str,
+        text: Cow<'a, str>,
+        #[serde(flatten)]
+        further: Map<String, Value>,
+    },
+    Image {
+        r#type: &'static str,
+        image_url: Map<String, Value>,
+    },
+    File {
+        r#type: &'static str,
+        file: AttachedFile<'a>,
+    },
     Carried(&'a Raw),
 }
 
@@ -74,20 +93,36 @@ struct Function<'a> {
 /// Writes the messages; what says nothing is left out.
 pub(super) fn write<'a>(ask: &Ask<'a>) -> Result<Vec<Turn<'a>>> {
     let mut turns = Vec::with_capacity(ask.prompt.messages.len() + 1);
+    // Where the next answer of a tool goes: right after the calls, whatever else was said since.
+    let mut answers = 0;
     for message in &ask.prompt.messages {
         match message.role {
             Role::System => turns.extend(system(message)),
-            Role::User => user(message, &mut turns)?,
-            Role::Assistant => turns.extend(assistant(message, ask.quirks.replays_thinking)),
+            Role::User => user(message, &mut turns, &mut answers)?,
+            Role::Assistant => {
+                turns.extend(assistant(message, ask.quirks));
+                answers = turns.len();
+            }
         }
     }
-    Ok(if ask.quirks.one_system_message { one_system_message(turns) } else { turns })
+    if ask.quirks.one_system_message {
+        turns = one_system_message(turns);
+    }
+    Ok(if ask.quirks.no_user_after_tool { assistant_after_tool(turns) } else { turns })
 }
 
 impl<'a> Turn<'a> {
     fn new(role: &'static str, pieces: Vec<Piece<'a>>) -> Self {
         let content = content(pieces);
-        Self { role, content, reasoning_content: None, tool_calls: Vec::new(), tool_call_id: None, further: Map::new() }
+        Self {
+            role,
+            content,
+            reasoning_content: None,
+            reasoning_details: Vec::new(),
+            tool_calls: Vec::new(),
+            tool_call_id: None,
+            further: Map::new(),
+        }
     }
 }
 
@@ -96,7 +131,7 @@ fn content(mut pieces: Vec<Piece<'_>>) -> Option<Content<'_>> {
     if pieces.is_empty() {
         return None;
     }
-    if !pieces.iter().all(|piece| matches!(piece, Piece::Text { .. })) {
+    if !pieces.iter().all(|piece| matches!(piece, Piece::Text { further, .. } if further.is_empty())) {
         return Some(Content::Pieces(pieces));
     }
     if pieces.len() == 1
@@ -116,30 +151,35 @@ fn joined(pieces: &[Piece<'_>]) -> String {
 }
 
 fn text<'a>(text: impl Into<Cow<'a, str>>) -> Piece<'a> {
-    Piece::Text { r#type: "text", text: text.into() }
+    Piece::Text { r#type: "text", text: text.into(), further: Map::new() }
 }
 
 fn system(message: &Message) -> Option<Turn<'_>> {
-    let texts = message.parts.iter().filter_map(|part| match part {
-        Part::Text(words) if words.trim().is_empty() || words.starts_with(BOOKKEEPING) => None,
-        Part::Text(words) => Some(text(words)),
-        Part::Image(_)
-        | Part::Document(_)
-        | Part::Thinking { .. }
-        | Part::RedactedThinking(_)
-        | Part::ToolUse { .. }
-        | Part::ToolResult { .. }
-        | Part::Other { .. } => None,
-    });
-    let turn = Turn { further: message_fields(message), ..Turn::new("system", texts.collect()) };
+    let mut texts = Vec::new();
+    for part in &message.parts {
+        match part {
+            Part::Text(words) if words.trim().is_empty() || words.starts_with(BOOKKEEPING) => {}
+            Part::Text(words) => texts.push(text(words)),
+            Part::Other { dialect: NAME, raw } => add(raw, texts.last_mut()),
+            Part::Image(_)
+            | Part::Document(_)
+            | Part::Thinking { .. }
+            | Part::RedactedThinking(_)
+            | Part::ToolUse { .. }
+            | Part::ToolResult { .. }
+            | Part::Other { .. } => {}
+        }
+    }
+    let turn = Turn { further: message_fields(message), ..Turn::new("system", texts) };
     turn.content.is_some().then_some(turn)
 }
 
-fn user<'a>(message: &'a Message, turns: &mut Vec<Turn<'a>>) -> Result<()> {
+fn user<'a>(message: &'a Message, turns: &mut Vec<Turn<'a>>, answers: &mut usize) -> Result<()> {
     let mut after = Vec::new();
     for part in &message.parts {
         if let Part::ToolResult { id, parts, is_error } = part {
-            turns.push(result(id, parts, *is_error, &mut after)?);
+            turns.insert((*answers).min(turns.len()), result(id, parts, *is_error, &mut after)?);
+            *answers += 1;
         }
     }
     for part in &message.parts {
@@ -178,11 +218,8 @@ fn piece<'a>(part: &'a Part, pieces: &mut Vec<Piece<'a>>) -> Result<()> {
         Part::Text(words) => pieces.push(text(words)),
         Part::Image(image) => pieces.push(picture(image)),
         Part::Document(document) => pieces.push(file(document)?),
-        Part::Other { dialect: NAME, raw } => match (fields(raw), pieces.last_mut()) {
-            (Some(more), Some(Piece::Image { image_url, .. })) => image_url.extend(more),
-            (Some(_), _) => {}
-            (None, _) => pieces.push(Piece::Carried(raw)),
-        },
+        Part::Other { dialect: NAME, raw } if fields(raw).is_some() => add(raw, pieces.last_mut()),
+        Part::Other { dialect: NAME, raw } => pieces.push(Piece::Carried(raw)),
         Part::Other { .. }
         | Part::Thinking { .. }
         | Part::RedactedThinking(_)
@@ -217,13 +254,18 @@ fn file(document: &Document) -> Result<Piece<'_>> {
     }
 }
 
-fn assistant(message: &Message, replays_thinking: bool) -> Option<Turn<'_>> {
+fn assistant<'a>(message: &'a Message, quirks: &Quirks) -> Option<Turn<'a>> {
     let (mut pieces, mut calls, mut thought) = (Vec::new(), Vec::new(), String::new());
+    let mut reasoning_details = Vec::new();
     for part in &message.parts {
         match part {
             Part::Text(words) if !words.is_empty() => pieces.push(text(words)),
-            Part::Thinking { text, .. } => thought.push_str(text),
+            Part::Thinking { text, signature } => {
+                thought.push_str(text);
+                reasoning_details.extend(signature.as_deref().map(details).unwrap_or_default());
+            }
             Part::ToolUse { id, name, input } => calls.push(call(id, name, input)),
+            Part::Other { dialect: NAME, raw } => add(raw, pieces.last_mut()),
             Part::Text(_)
             | Part::Image(_)
             | Part::Document(_)
@@ -235,9 +277,19 @@ fn assistant(message: &Message, replays_thinking: bool) -> Option<Turn<'_>> {
     if pieces.is_empty() && calls.is_empty() {
         return None;
     }
-    let reasoning_content = (replays_thinking && !calls.is_empty()).then_some(thought);
+    if !quirks.replays_details {
+        reasoning_details.clear();
+    }
+    let replays_text = quirks.replays_thinking && !calls.is_empty() && reasoning_details.is_empty();
+    let reasoning_content = replays_text.then_some(thought);
     let further = message_fields(message);
-    Some(Turn { reasoning_content, tool_calls: calls, further, ..Turn::new("assistant", pieces) })
+    Some(Turn { reasoning_content, reasoning_details, tool_calls: calls, further, ..Turn::new("assistant", pieces) })
+}
+
+/// The details of a thought that its signature bears.
+fn details(signature: &str) -> Vec<Value> {
+    let json = proof::borne(signature, Borne::Details);
+    json.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default()
 }
 
 fn call<'a>(id: &'a str, name: &'a str, input: &'a Raw) -> Call<'a> {
@@ -251,6 +303,15 @@ fn message_fields(message: &Message) -> Map<String, Value> {
     match message.parts.first() {
         Some(Part::Other { dialect: NAME, raw }) => fields(raw).unwrap_or_default(),
         _ => Map::new(),
+    }
+}
+
+/// Adds fields to the piece that they belong to.
+fn add(raw: &Raw, piece: Option<&mut Piece<'_>>) {
+    if let (Some(more), Some(Piece::Image { image_url: further, .. } | Piece::Text { further, .. })) =
+        (fields(raw), piece)
+    {
+        further.extend(more);
     }
 }
 
@@ -279,6 +340,18 @@ fn one_system_message(turns: Vec<Turn<'_>>) -> Vec<Turn<'_>> {
         }
     }
     strict
+}
+
+/// Some templates want the assistant to speak between what a tool answered and what the user says.
+fn assistant_after_tool(turns: Vec<Turn<'_>>) -> Vec<Turn<'_>> {
+    let mut spoken: Vec<Turn<'_>> = Vec::with_capacity(turns.len());
+    for turn in turns {
+        if turn.role == "user" && spoken.last().is_some_and(|former| former.role == "tool") {
+            spoken.push(Turn::new("assistant", vec![text(FILLER)]));
+        }
+        spoken.push(turn);
+    }
+    spoken
 }
 
 impl<'a> Content<'a> {
