@@ -23,6 +23,7 @@ pub struct Cx {
     peer: Arc<dyn Peer>,
     pulse: Pulse,
     trail: Arc<Trail>,
+    local: bool,
 }
 
 impl Cx {
@@ -35,6 +36,7 @@ impl Cx {
             peer: Arc::new(NoPeer),
             pulse: Pulse::default(),
             trail: Arc::default(),
+            local: false,
         }
     }
 
@@ -62,6 +64,18 @@ impl Cx {
     #[must_use]
     pub fn with_pulse(&self, pulse: Pulse) -> Self {
         Self { pulse, ..self.clone() }
+    }
+
+    /// The same call, of which nothing may leave this machine. There is no way back: like a deadline, it only narrows.
+    #[must_use]
+    pub fn kept_local(&self) -> Self {
+        Self { local: true, ..self.clone() }
+    }
+
+    /// A call of our own making on behalf of the same caller: its attempts are not told as his.
+    #[must_use]
+    pub fn aside(&self) -> Self {
+        Self { trail: Arc::default(), ..self.clone() }
     }
 
     /// Narrows the deadline to `time` from now, and tells whose fault it will be when it passes: `late` if it is this
@@ -96,6 +110,11 @@ impl Cx {
     /// Who asks.
     pub fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// Whether nothing of it may leave this machine.
+    pub fn is_local(&self) -> bool {
+        self.local
     }
 
     /// Whether, and when, the caller gave up.

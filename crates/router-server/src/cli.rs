@@ -41,6 +41,11 @@ pub enum Command {
     Check,
     /// Print the JSON Schema of the configuration file.
     Schema,
+    /// Print a configuration made of another system's file (enhancement-rules.json).
+    Import {
+        /// The file; what it is, is seen by what stands in it.
+        file: PathBuf,
+    },
     /// Serve one MCP client over standard input and output.
     Stdio,
     /// End every process below this one when the router is gone: started by the router itself.

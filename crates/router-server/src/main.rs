@@ -9,13 +9,14 @@ mod config;
 mod gateway;
 mod health;
 mod http;
+mod import;
 mod serve;
 mod shutdown;
 mod stdio;
 mod telemetry;
 mod wire;
 
-use std::{io::Write, process::ExitCode};
+use std::{io::Write, path::Path, process::ExitCode};
 
 use clap::Parser;
 
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Stdio => with_config(&flags, run_stdio),
         Command::Check => with_config(&flags, |config| print(&format!("{}: ok\n", place(&config)))),
         Command::Schema => print(&config::schema()),
+        Command::Import { file } => run_import(&file),
         Command::Guard { arguments } => router_mcp::guard::run(arguments),
     }
 }
@@ -71,6 +73,22 @@ fn run_serve(config: Config) -> ExitCode {
 
 fn run_stdio(config: Config) -> ExitCode {
     run(&config.log.clone(), serve::serve_stdio(config))
+}
+
+/// Prints a configuration made of another system's file; what it could not take over is told beside it.
+fn run_import(file: &Path) -> ExitCode {
+    match import::import(file) {
+        Ok(imported) => {
+            for finding in imported.findings {
+                tell(&format!("warning: {finding}"));
+            }
+            print(&imported.yaml)
+        }
+        Err(why) => {
+            tell(&format!("error: {why}"));
+            ExitCode::from(FAILED)
+        }
+    }
 }
 
 fn run(settings: &config::LogSettings, work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {

@@ -88,6 +88,18 @@ impl Chat {
             .clone()
     }
 
+    /// Puts `text` before all that the system says: into the bytes it arrived in, where their dialect knows how to.
+    pub fn prepend(&mut self, text: &str) -> Result<()> {
+        match self.wire.as_deref().and_then(|wire| wire.dialect.prepend(wire, text)) {
+            Some(wire) => {
+                self.wire = Some(Arc::new(wire));
+                self.prompt = Arc::default();
+                Ok(())
+            }
+            None => self.change(|said| said.messages.insert(0, Message::text(Role::System, text))),
+        }
+    }
+
     /// Changes what it says. From here on it is encoded anew: the bytes it arrived in no longer speak for it.
     pub fn change(&mut self, change: impl FnOnce(&mut Prompt)) -> Result<()> {
         let mut prompt = Prompt::clone(&*self.prompt()?);

@@ -17,6 +17,12 @@ pub trait Dialect: Send + Sync + 'static {
 
     /// Reads a reply, frame by frame.
     fn frames(&self, shape: Shape) -> Box<dyn FrameDecoder>;
+
+    /// The same question with `text` before all that its system says, every other byte as it was; `None` where that
+    /// cannot be done without decoding it.
+    fn prepend(&self, _question: &Wire, _text: &str) -> Option<Wire> {
+        None
+    }
 }
 
 /// Reads the frames of one reply in order, and keeps what spans several.
@@ -54,6 +60,18 @@ impl Wire {
         let before = self.body.get(..self.model.start).unwrap_or_default();
         let after = self.body.get(self.model.end..).unwrap_or_default();
         (before, after)
+    }
+
+    /// The same question with `text` inserted at byte `at`, which must not be within the model's name.
+    #[must_use]
+    pub fn inserted(&self, at: usize, text: &str) -> Self {
+        let (before, after) = self.body.split_at(at.min(self.body.len()));
+        let shift = if at <= self.model.start { text.len() } else { 0 };
+        Self {
+            dialect: self.dialect,
+            body: [before, text.as_bytes(), after].concat().into(),
+            model: self.model.start + shift..self.model.end + shift,
+        }
     }
 }
 

@@ -23,6 +23,7 @@ pub mod cache;
 pub mod chaos;
 mod circuit;
 pub mod fallback;
+pub mod fence;
 pub mod guard;
 pub mod keyed;
 pub mod limit;

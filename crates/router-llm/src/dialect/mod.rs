@@ -12,6 +12,7 @@ mod infill;
 pub mod ollama;
 pub mod openai_chat;
 pub mod openai_completions;
+mod prepend;
 mod proof;
 mod refusal;
 mod stops;

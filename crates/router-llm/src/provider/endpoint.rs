@@ -1,5 +1,7 @@
 //! Where the questions for a provider go: its address as people write it, completed.
 
+use std::net::IpAddr;
+
 use http::Uri;
 use router_core::{Error, Kind, Result};
 
@@ -43,6 +45,13 @@ impl Endpoint {
             Self::Fixed(uri) => Ok(uri.clone()),
             Self::PerModel { before, after } => parse(&format!("{before}{}{after}", escaped(model))),
         }
+    }
+
+    /// Whether it is this machine's own, as its spelling tells: no name but `localhost` is looked up for it.
+    pub(super) fn is_loopback(&self) -> bool {
+        let Ok(address) = self.address("") else { return false };
+        let host = address.host().unwrap_or_default().trim_matches(['[', ']']);
+        host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
     }
 }
 
@@ -209,6 +218,28 @@ mod tests {
         ];
         for (kind, api, base_url, expect) in table {
             assert_eq!(place(kind, api, Some(base_url)), expect);
+        }
+    }
+
+    #[test]
+    fn its_own_machine_is_known() {
+        let table = [
+            (Ollama, None, true),
+            (LmStudio, None, true),
+            (OpenAi, None, false),
+            (OpenAi, Some("http://LOCALHOST:1/v1"), true),
+            (Compatible, Some("http://127.8.9.1"), true),
+            (Compatible, Some("http://[::1]:8080"), true),
+            (Ollama, Some("http://10.0.0.2:11434"), false),
+            (Ollama, Some("http://localhost.evil.example:11434"), false),
+            (Ollama, Some("http://127.0.0.1.evil.example"), false),
+            (Compatible, Some("http://0.0.0.0:8080"), false),
+            (Azure, Some("http://127.0.0.1?api-version=1"), true),
+            (Azure, Some("https://r.openai.azure.com?api-version=1"), false),
+        ];
+        for (kind, base_url, expected) in table {
+            let endpoint = Endpoint::of(Preset::of(kind, None).unwrap(), base_url).unwrap();
+            assert_eq!(endpoint.is_loopback(), expected, "{base_url:?}");
         }
     }
 

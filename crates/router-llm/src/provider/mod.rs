@@ -74,6 +74,11 @@ impl Provider {
         self.language
     }
 
+    /// Whether it is on this machine, as far as its address tells.
+    pub fn is_local(&self) -> bool {
+        self.endpoint.is_loopback()
+    }
+
     async fn exchange(&self, chat: &Chat) -> Result<ChatReply> {
         let question = question::write(self, chat)?;
         let response = self.client.send(question.request).await?;

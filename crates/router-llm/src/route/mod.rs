@@ -1,7 +1,7 @@
 //! Finds who answers for a model's name, and asks one candidate after the other.
 
 mod names;
-mod near;
+pub(crate) mod near;
 mod target;
 
 use std::{collections::HashMap, fmt, sync::Arc};
@@ -19,6 +19,7 @@ pub use target::Target;
 /// A candidate that fails before its first content is followed by the next one where that may fare better: when the
 /// failure will pass, when our key was refused, or when the provider has no such model. A question that is itself at
 /// fault is not put to anybody else. When all fail, the caller reads why the first one did: that is who was asked for.
+/// A candidate that a call may not be put to (it would leave this machine) is passed over, and told of last.
 pub struct Route {
     names: Arc<Names>,
     providers: HashMap<Name, BoxUpstream<Chat>>,
@@ -48,10 +49,11 @@ impl Route {
 
 impl Upstream<Chat> for Route {
     async fn call(&self, cx: &Cx, chat: Chat) -> Result<ChatReply> {
-        let mut first = None;
+        let (mut first, mut barred) = (None, None);
         let choice = self.names.choice(&chat.model)?;
         for target in choice.targets.iter() {
             match self.ask(cx, &chat, target).await {
+                Err(error) if error.kind() == Kind::Forbidden => drop(barred.get_or_insert(error)),
                 Err(error) if may_fare_better_elsewhere(&error) => {
                     first.get_or_insert((error, &target.provider));
                 }
@@ -63,7 +65,8 @@ impl Upstream<Chat> for Route {
                 }
             }
         }
-        Err(first.map_or_else(|| self.names.unknown(&chat.model), |(error, _)| error))
+        let error = first.map(|(error, _)| error).or(barred);
+        Err(error.unwrap_or_else(|| self.names.unknown(&chat.model)))
     }
 }
 
@@ -166,18 +169,21 @@ mod tests {
             let first = format!("one/{}", kind.as_str());
             let bench = Bench::with(&[("big", &[&first, "two/m"])]);
             let (outcome, asked) = bench.ask("big").await;
-            let goes_on = kind.is_transient() || matches!(kind, Kind::Credential | Kind::NotFound);
+            let fails = kind.is_transient() || matches!(kind, Kind::Credential | Kind::NotFound);
+            let goes_on = fails || kind == Kind::Forbidden;
             assert_eq!((outcome.is_ok(), asked.len()), (goes_on, 1 + usize::from(goes_on)), "{kind:?}");
             let facts = std::mem::take(&mut *bench.facts.0.lock());
-            let expect = goes_on.then(|| ("one".into(), Fact::FellBack(Strategy::Upstream)));
+            let expect = fails.then(|| ("one".into(), Fact::FellBack(Strategy::Upstream)));
             assert_eq!(facts, Vec::from_iter(expect), "{kind:?}");
         }
     }
 
     #[tokio::test]
     async fn the_caller_reads_the_failure_that_helps() {
-        let table: [(&[&str], &str); 3] = [
+        let table: [(&[&str], &str); 5] = [
             (&["one/timeout", "two/unavailable"], "one says timeout"),
+            (&["one/forbidden", "two/unavailable"], "two says unavailable"),
+            (&["one/forbidden", "two/forbidden"], "one says forbidden"),
             (&["one/unavailable", "two/too_long", "three/m"], "two says too_long"),
             (&["one/cancelled", "two/m"], "one says cancelled"),
         ];

@@ -1,7 +1,7 @@
 //! The name that was probably meant.
 
 /// The name that `written` was probably meant to be: the nearest one, when no more than a third of it is wrong.
-pub(super) fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let far = written.chars().count() / 3;
     let near = names.map(|name| (distance(written, name), name)).filter(|(distance, _)| *distance <= far.max(1));
     near.min_by_key(|(distance, _)| *distance).map(|(_, name)| name)

@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 
 use super::{
-    aliases::{AliasFile, KeepFile, PromptCacheFile},
+    aliases::{AliasFile, PromptCacheFile},
+    clients::ClientFile,
     leaf::{self, Bytes, Count, FilePath, Hidden, Link, Period, Positive, Rate, Share, Switch, Text, Time, words},
     read::{Map, Read, Reader, Spanned, section},
     settings::{DialectName, LogFormat, ProtocolEra, ProviderKind},
@@ -437,18 +438,6 @@ impl Read for Standby {
             Value::Scalar(_) => StandbyWord::read(node, reader).map(|StandbyWord::Stale| Self::Stale),
             Value::Null | Value::List(_) | Value::Map(_) => StandbyFile::read(node, reader).map(Self::Other),
         }
-    }
-}
-
-section! {
-    /// What is done for one client program.
-    ClientFile {
-        /// The model it gets when it names none.
-        model: Text,
-        /// What is put before its own prompt.
-        prompt: Text,
-        /// What is kept of the answers it gets.
-        cache: KeepFile,
     }
 }
 

@@ -116,6 +116,23 @@ impl Leaf for Share {
     }
 }
 
+/// How freely a model chooses its words.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Temperature(pub(super) f64);
+
+leaf_schema!(Temperature, { "anyOf": [
+    { "type": "number", "minimum": 0, "maximum": 2 },
+    { "type": "string", "pattern": REFERENCE },
+] });
+
+impl Leaf for Temperature {
+    fn parse(text: &str, _: &Source) -> Result<Self, Flaw> {
+        let flaw = || Flaw::new("is not a temperature").remedy("write a number from 0 to 2");
+        let number: f64 = text.parse().map_err(|_| flaw())?;
+        if (0.0..=2.0).contains(&number) { Ok(Self(number)) } else { Err(flaw()) }
+    }
+}
+
 /// A length of time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Time(pub(super) Duration);

@@ -8,6 +8,7 @@
 mod address;
 mod aliases;
 mod build;
+mod clients;
 mod dotenv;
 mod environment;
 mod file;
@@ -30,7 +31,7 @@ pub use self::{
     environment::{Environment, example},
     problem::{Problems, Warning},
     settings::{
-        Choice, Config, DialectName, Launch, LogFormat, LogSettings, ModelName, ProtocolEra, ProviderKind,
+        Choice, Config, DialectName, Launch, LogFormat, LogSettings, ModelName, Privacy, ProtocolEra, ProviderKind,
         ProviderSettings, ServerSettings, StandbySource,
     },
 };

@@ -215,7 +215,7 @@ impl<'a> Reader<'a> {
 
 /// What other systems call our keys.
 fn synonym(key: &str, known: &'static [&'static str]) -> Option<&'static str> {
-    const SYNONYMS: [(&str, &str); 14] = [
+    const SYNONYMS: [(&str, &str); 18] = [
         ("failure_threshold", "failures"),
         ("recovery_timeout", "recovery"),
         ("reset_timeout", "recovery"),
@@ -230,6 +230,10 @@ fn synonym(key: &str, known: &'static [&'static str]) -> Option<&'static str> {
         ("working_directory", "cwd"),
         ("fallback", "on_error"),
         ("servers", "mcpServers"),
+        ("system_prompt", "prompt"),
+        ("enhance_model", "rewrite_model"),
+        ("privacy_level", "privacy"),
+        ("fallback_chain", "fallback"),
     ];
     let (_, ours) = SYNONYMS.iter().find(|(theirs, ours)| *theirs == key && known.contains(ours))?;
     Some(ours)

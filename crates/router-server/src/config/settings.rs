@@ -11,6 +11,8 @@ use router_core::{
     },
 };
 
+use router_llm::enhance::Template;
+
 use super::{address::Address, leaf::words};
 
 /// Everything that was configured, by file, environment and flags.
@@ -302,16 +304,61 @@ pub enum StandbySource {
 }
 
 /// What is done for one client program.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClientSettings {
     /// The program's name.
     pub name: Name,
-    /// The model it gets when it names none.
+    /// The key whose bearer it is; otherwise the one of its own name.
+    pub key: Option<Name>,
+    /// The model that answers it, whatever it asks for.
     pub model: Option<ModelName>,
-    /// What is put before its own prompt.
-    pub prompt: Option<String>,
+    /// Words for its questions.
+    pub prompt: Option<Template>,
+    /// Who rewrites what its user says, by the prompt; without it, the prompt goes before the question.
+    pub rewriting: Option<RewriteSettings>,
+    /// For the model that the prompt is put to.
+    pub temperature: Option<f64>,
+    /// The most tokens of its answer.
+    pub max_tokens: Option<u32>,
+    /// Whether its questions may leave this machine.
+    pub privacy: Privacy,
+    /// Whether questions that offer tools get the prompt, too.
+    pub touch_tools: bool,
     /// How the answers it gets are kept; `None` leaves that to the model it asks for.
     pub keeping: Option<Keeping>,
+}
+
+/// Who rewrites what a client's user says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RewriteSettings {
+    /// The models, in the order in which they are asked.
+    pub models: Vec<ModelName>,
+    /// A longer prompt is not rewritten, in tokens.
+    pub input_cap: u32,
+    /// How long it may take over all models.
+    pub timeout: Duration,
+}
+
+words! {
+    /// What a client's prompt is for.
+    Manner, "is nothing that is done with a prompt" {
+        /// It goes before the question, as words of the system.
+        Prepend = "prepend",
+        /// It tells a small model how to rewrite what the user said last.
+        Rewrite = "rewrite",
+    }
+}
+
+words! {
+    /// Whether a client's questions may leave this machine.
+    #[derive(Default)]
+    Privacy, "is no level of privacy" {
+        /// They may go to any provider.
+        #[default]
+        Any = "any",
+        /// Only providers on loopback get to see them; what would go to others is refused.
+        LocalOnly = "local_only",
+    }
 }
 
 /// A key that lets its bearer in.

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     convert::Infallible,
+    fmt,
     future::{Future, ready},
     sync::Arc,
 };
@@ -51,6 +52,12 @@ pub struct Problem {
     message: String,
 }
 
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.pointer, self.message)
+    }
+}
+
 #[derive(Serialize)]
 struct Answered<'a> {
     answer: &'a str,
@@ -70,7 +77,7 @@ pub async fn ask(gateway: &Arc<Gateway>, visit: &Visit, body: &Bytes) -> Respons
         Err(problems) => return unprocessable(&problems, visit),
     };
     let mut visit = visit.clone();
-    visit.name_client(question.client.as_deref());
+    visit.name_client(question.client.as_deref(), &gateway.models.rules);
     let model = match question.known_model(&gateway.models, &visit.cx) {
         Ok(model) => model,
         Err(problem) => return unprocessable(&[problem], &visit),
@@ -88,7 +95,11 @@ pub async fn ask(gateway: &Arc<Gateway>, visit: &Visit, body: &Bytes) -> Respons
 impl Question {
     /// The model by its full name, for which somebody answers.
     fn known_model(&self, models: &Models, cx: &Cx) -> Result<Arc<str>, Problem> {
-        let model = self.model_at(models)?;
+        let model = match self.model_at(models) {
+            // What is asked for does not matter to a client whose rule names the model.
+            Err(_) if self.provider.is_none() && models.rules.decides(cx) => "".into(),
+            model => model?,
+        };
         models.knows(cx, &model).map_err(|error| problem("/model", format!("leads nowhere: {error}")))?;
         Ok(model)
     }
@@ -123,14 +134,9 @@ impl Question {
 
     /// Reads a question and names everything that is wrong with it.
     pub fn read(body: &[u8]) -> Result<Self, Vec<Problem>> {
-        let fields = match serde_json::from_slice::<Value>(body) {
-            Ok(Value::Object(fields)) => fields,
-            Ok(_) => return Err(vec![problem("", "the body must be a JSON object with a `message`")]),
-            Err(error) => return Err(vec![problem("", format!("the body is not JSON: {error}"))]),
-        };
-        let mut reader = Reader { fields, problems: doubled(body) };
+        let mut reader = Reader::new(body, "a `message`")?;
         let question = Self {
-            message: reader.message(),
+            message: reader.needed("message", "the text of the question"),
             model: reader.text("model"),
             provider: reader.text("provider"),
             client: reader.text("client"),
@@ -139,18 +145,27 @@ impl Question {
             stream: reader.flag("stream"),
             max_tokens: reader.count("max_tokens"),
         };
-        reader.nothing_else();
-        if reader.problems.is_empty() { Ok(question) } else { Err(reader.problems) }
+        reader.done("/ask: message, model, provider, client, user_id, context, stream, max_tokens")?;
+        Ok(question)
     }
 }
 
 /// Takes the fields of a question one by one, and remembers what was wrong.
-struct Reader {
+pub(super) struct Reader {
     fields: Map<String, Value>,
     problems: Vec<Problem>,
 }
 
 impl Reader {
+    /// The fields of a body, which has to be an object with `what`.
+    pub(super) fn new(body: &[u8], what: &str) -> Result<Self, Vec<Problem>> {
+        match serde_json::from_slice::<Value>(body) {
+            Ok(Value::Object(fields)) => Ok(Self { fields, problems: doubled(body) }),
+            Ok(_) => Err(vec![problem("", format!("the body must be a JSON object with {what}"))]),
+            Err(error) => Err(vec![problem("", format!("the body is not JSON: {error}"))]),
+        }
+    }
+
     fn take<T>(&mut self, name: &str, want: &str, read: impl FnOnce(Value) -> Option<T>) -> Option<T> {
         let value = self.fields.shift_remove(name).filter(|value| !value.is_null())?;
         let found = read(value);
@@ -160,16 +175,18 @@ impl Reader {
         found
     }
 
-    fn text(&mut self, name: &str) -> Option<String> {
+    /// A text that may be missing.
+    pub(super) fn text(&mut self, name: &str) -> Option<String> {
         self.take(name, "a text that is not empty", filled)
     }
 
-    fn message(&mut self) -> String {
-        if self.fields.get("message").is_none_or(Value::is_null) {
-            self.fields.shift_remove("message");
-            self.problems.push(problem("/message", "is missing: the text of the question"));
+    /// A text that has to be there.
+    pub(super) fn needed(&mut self, name: &str, what: &str) -> String {
+        if self.fields.get(name).is_none_or(Value::is_null) {
+            self.fields.shift_remove(name);
+            self.problems.push(problem(&format!("/{name}"), format!("is missing: {what}")));
         }
-        self.text("message").unwrap_or_default()
+        self.text(name).unwrap_or_default()
     }
 
     /// A text as it is, anything else as the JSON that it is.
@@ -181,7 +198,8 @@ impl Reader {
         })
     }
 
-    fn flag(&mut self, name: &str) -> bool {
+    /// Yes or no; no, where nothing is said.
+    pub(super) fn flag(&mut self, name: &str) -> bool {
         self.take(name, "true or false", |value| value.as_bool()).unwrap_or_default()
     }
 
@@ -189,13 +207,11 @@ impl Reader {
         self.take(name, "a whole number above 0", |value| value.as_u64().filter(|count| *count > 0))
     }
 
-    fn nothing_else(&mut self) {
-        for name in self.fields.keys() {
-            self.problems.push(problem(
-                &pointer(name),
-                "is not a field of /ask: message, model, provider, client, user_id, context, stream, max_tokens",
-            ));
-        }
+    /// Ends the reading: everything that was wrong, a field among it that is none of the front's.
+    pub(super) fn done(mut self, front: &str) -> Result<(), Vec<Problem>> {
+        let strange = self.fields.keys().map(|name| problem(&pointer(name), format!("is not a field of {front}")));
+        self.problems.extend(strange);
+        if self.problems.is_empty() { Ok(()) } else { Err(self.problems) }
     }
 }
 
@@ -224,8 +240,9 @@ fn problem(pointer: &str, message: impl Into<String>) -> Problem {
     Problem { pointer: pointer.to_owned(), message: message.into() }
 }
 
-fn unprocessable(problems: &[Problem], visit: &Visit) -> Response<Body> {
-    let summary: Vec<_> = problems.iter().map(|Problem { pointer, message }| format!("{pointer} {message}")).collect();
+/// Everything that is wrong with a question, at once.
+pub(super) fn unprocessable(problems: &[Problem], visit: &Visit) -> Response<Body> {
+    let summary: Vec<_> = problems.iter().map(ToString::to_string).collect();
     let body = json!({
         "error": { "type": "invalid", "message": summary.join("; ").trim_start(), "problems": problems },
         "request_id": visit.id(),
@@ -354,7 +371,7 @@ fn answer_text(message: &Message) -> String {
     texts.collect()
 }
 
-fn json_response(body: &Value, visit: &Visit) -> Response<Body> {
+pub(super) fn json_response(body: &Value, visit: &Visit) -> Response<Body> {
     let mut response = Response::new(Body::from(body.to_string()));
     let headers: &mut HeaderMap = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -379,8 +396,8 @@ mod tests {
     fn models() -> Models {
         let names = Arc::new(Names::new(Vec::new(), "echo".into(), ["echo".into()]).expect("names"));
         let route = Route::new(Arc::clone(&names), [("echo".into(), Echo.boxed())].into());
-        let rule = ClientRule { model: Some("echo/echo".into()), prompt: None };
-        let rules = Arc::new(ClientRules::new([("raycast".into(), rule)], route.boxed()));
+        let rule = ClientRule { model: Some("echo/echo".into()), ..ClientRule::default() };
+        let rules = Arc::new(ClientRules::new([("raycast".into(), rule)], String::new, route.boxed()));
         Models {
             all: Arc::clone(&rules).boxed(),
             embeddings: Echo.boxed(),
@@ -403,12 +420,13 @@ mod tests {
             (r#"{"message": "hi", "model": "ecko/m", "client": "raycast"}"#, Ok("ecko/m".into())),
             (r#"{"message": "hi", "model": "m", "provider": "nobody"}"#, Err(problem("/provider", nobody))),
             (r#"{"message": "hi"}"#, Err(problem("/model", unsaid))),
+            (r#"{"message": "hi", "client": "raycast"}"#, Ok("".into())),
             (r#"{"message": "hi", "model": "bare"}"#, Ok("bare".into())),
         ];
         for (body, expected) in table {
             let question = Question::read(body.as_bytes()).expect("a question");
             let mut visit = Visit::new(Caller::anonymous("r"), Duration::from_secs(1));
-            visit.name_client(question.client.as_deref());
+            visit.name_client(question.client.as_deref(), &models().rules);
             assert_eq!(question.known_model(&models(), &visit.cx), expected, "{body}");
         }
     }

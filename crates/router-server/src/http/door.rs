@@ -53,7 +53,7 @@ impl Door {
         Self { keys: keys.collect(), hosts, origins: origins.to_vec() }
     }
 
-    /// Lets a request in and says who asks, or why not.
+    /// Lets a request in and says who asks, or why not; which client it is, is found out elsewhere.
     pub fn admit(&self, parts: &mut Parts, access: Access, request_id: Arc<str>) -> Result<Caller> {
         self.check_host(parts, access)?;
         self.check_origin(parts)?;
@@ -61,12 +61,11 @@ impl Door {
             return Ok(Caller::anonymous(request_id));
         }
         strip(&mut parts.headers);
-        let client = client(&parts.headers).map(Arc::from);
         let key = self.check_key(&parts.headers)?;
         Ok(Caller {
             name: key.map_or_else(|| "anonymous".into(), |key| Arc::clone(&key.name)),
             tenant: key.map_or_else(|| Scope::Tenant("anonymous".into()), |key| key.tenant.clone()),
-            client,
+            client: None,
             request_id,
         })
     }
@@ -144,13 +143,6 @@ impl Door {
             .fold(None, |found, key| if bool::from(key.digest.ct_eq(&presented)) { Some(key) } else { found });
         found.map(Some).ok_or_else(|| Error::new(Kind::Unauthorized, "this key is not known here"))
     }
-}
-
-/// The client program, as it calls itself: `x-client-name`, or else the product that `user-agent` begins with.
-fn client(headers: &HeaderMap) -> Option<&str> {
-    let told = |name: &str| headers.get(name)?.to_str().ok();
-    let product = || told("user-agent")?.split(['/', ' ']).next();
-    told("x-client-name").or_else(product).filter(|name| !name.is_empty())
 }
 
 fn digest(key: &str) -> [u8; 32] {
@@ -296,22 +288,6 @@ mod tests {
             "white space around a value is not of it"
         );
         assert_eq!(name(&[host, ("x-api-key", "' OR 1=1 --")]), Err(Kind::Unauthorized));
-    }
-
-    #[test]
-    fn a_client_is_known_by_the_name_that_it_gives_itself() {
-        let door = door(&[]);
-        let table = [
-            (vec![("user-agent", "claude-cli/2.1.0 (external, cli)")], Some("claude-cli")),
-            (vec![("user-agent", "claude-cli/2.1.0"), ("x-client-name", "raycast")], Some("raycast")),
-            (vec![("user-agent", "")], None),
-            (vec![], None),
-        ];
-        for (headers, expected) in table {
-            let headers: Vec<_> = headers.into_iter().chain([("host", "localhost")]).collect();
-            let caller = visit(&door, &headers).expect("admitted");
-            assert_eq!(caller.client.as_deref(), expected, "{headers:?}");
-        }
     }
 
     #[test]

@@ -4,7 +4,9 @@ pub mod accept;
 mod alive;
 mod ask;
 mod chat;
+mod client;
 pub mod door;
+mod enhance;
 mod health;
 mod keep;
 mod leftover;
@@ -26,7 +28,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header, request::Parts};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -80,15 +82,11 @@ impl House {
         if let Some(headers) = self.door.preflight(&parts) {
             return no_content(headers);
         }
+        let client = client::take(&mut parts.uri);
         let (route, shape) = (route_label(parts.uri.path()), shape_of(parts.uri.path()));
         let origin = self.door.listed_origin(&parts.headers);
         let request_id = new_request_id();
-        let access = access(&parts.uri);
-        let admitted = self.door.admit(&mut parts, access, Arc::clone(&request_id));
-        let (visit, refusal) = match admitted {
-            Ok(caller) => (Visit { keep: keep::read(&parts.headers), ..Visit::new(caller, CALL_TIME) }, None),
-            Err(error) => (Visit::new(Caller::anonymous(Arc::clone(&request_id)), CALL_TIME), Some(error)),
-        };
+        let (visit, refusal) = self.admit(&mut parts, client.as_deref(), &request_id);
         let mut tally = Tally {
             metrics: Arc::clone(&self.gateway.metrics),
             caller: Arc::clone(&visit.caller),
@@ -99,6 +97,7 @@ impl House {
         };
         let mut response = match refusal {
             None => self.answer(Request::from_parts(parts, Body::new(body)), shape, visit.clone()).await,
+            Some(error) if error.kind() == Kind::NotFound => reject(&error, shape.nowhere(), &visit),
             Some(error) => reject(&error, shape, &visit),
         };
         leftover.clear(&mut response).await;
@@ -106,6 +105,19 @@ impl House {
         tally.status = response.status().as_u16();
         tally.upstream = response.headers().get("x-mcp-router-upstream").cloned();
         tally.until_the_last_byte(response)
+    }
+
+    /// Lets a request in, on behalf of `client` where its path names one; or says why not.
+    fn admit(&self, parts: &mut Parts, client: Option<&str>, request_id: &Arc<str>) -> (Visit, Option<Error>) {
+        let (access, rules) = (access(&parts.uri), &self.gateway.models.rules);
+        let admitted = self.door.admit(parts, access, Arc::clone(request_id));
+        match admitted.and_then(|caller| client::named(caller, client, &parts.headers, rules)) {
+            Ok(caller) => {
+                let (keep, by_path) = (keep::read(&parts.headers), client.is_some());
+                (Visit { keep, by_path, ..Visit::new(caller, CALL_TIME) }.ruled(rules), None)
+            }
+            Err(error) => (Visit::new(Caller::anonymous(Arc::clone(request_id)), CALL_TIME), Some(error)),
+        }
     }
 
     /// Answers, and keeps a defect of ours from taking the process along.
@@ -190,6 +202,9 @@ fn routes(gateway: Arc<Gateway>) -> Router {
     Router::new()
         .route("/", get(hello))
         .route("/ask", post(ask_route))
+        .route("/enhance", post(enhance::ours))
+        .route("/ollama/enhance", post(enhance::theirs))
+        .route("/llm/enhance", post(enhance::theirs))
         .route("/v1/messages", post(messages))
         .route("/v1/messages/stream", post(messages_streamed))
         .route("/v1/chat/completions", post(completions))
@@ -216,7 +231,7 @@ async fn hello() -> &'static str {
     concat!(
         "MCP Router ",
         env!("CARGO_PKG_VERSION"),
-        "\n/ask /v1/messages /v1/chat/completions /v1/completions /v1/models /api/chat /api/generate /api/tags /mcp /health \
+        "\n/ask /enhance /v1/messages /v1/chat/completions /v1/completions /v1/models /api/chat /api/generate /api/tags /mcp /health \
          /metrics\n"
     )
 }
@@ -337,9 +352,12 @@ fn shape_of(path: &str) -> reject::Shape {
 
 /// The path as a label of a closed set.
 fn route_label(path: &str) -> &'static str {
-    const EXACT: [&str; 21] = [
+    const EXACT: [&str; 24] = [
         "/",
         "/ask",
+        "/enhance",
+        "/ollama/enhance",
+        "/llm/enhance",
         "/v1/messages",
         "/v1/messages/stream",
         "/v1/chat/completions",

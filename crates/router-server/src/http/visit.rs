@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use router_core::{Caller, Cx, Provenance, Trail, chat::Keep};
+use router_llm::enhance::{ClientRules, Signs};
 
 /// A request that was let in. It rides in the request's extensions.
 #[derive(Clone)]
@@ -14,13 +15,15 @@ pub struct Visit {
     pub cx: Cx,
     /// What he says about kept answers.
     pub keep: Keep,
+    /// Whether its path names the client.
+    pub by_path: bool,
 }
 
 impl Visit {
     /// A visit whose questions must be answered before `time` has passed.
     pub fn new(caller: Caller, time: std::time::Duration) -> Self {
         let caller = Arc::new(caller);
-        Self { cx: Cx::new(Arc::clone(&caller), time), caller, keep: Keep::default() }
+        Self { cx: Cx::new(Arc::clone(&caller), time), caller, keep: Keep::default(), by_path: false }
     }
 
     /// The id of the request.
@@ -28,13 +31,22 @@ impl Visit {
         &self.caller.request_id
     }
 
-    /// The client program, where the question itself names it.
-    pub fn name_client(&mut self, client: Option<&str>) {
-        if let Some(client) = client {
-            let caller = Caller { client: Some(client.into()), ..Caller::clone(&self.caller) };
-            self.caller = Arc::new(caller);
-            self.cx = self.cx.for_caller(Arc::clone(&self.caller));
+    /// The same visit, kept on this machine where the rule of its client says so.
+    #[must_use]
+    pub fn ruled(mut self, rules: &ClientRules) -> Self {
+        self.cx = rules.confined(self.cx);
+        self
+    }
+
+    /// The client program, where the question itself names it: its path goes before that, its key and product do not.
+    pub fn name_client(&mut self, says: Option<&str>, rules: &ClientRules) {
+        if says.is_none() || self.by_path {
+            return;
         }
+        let signs = Signs { says, key: Some(&self.caller.name), ..Signs::default() };
+        let client = rules.client(signs).ok().flatten();
+        self.caller = Arc::new(Caller { client, ..Caller::clone(&self.caller) });
+        self.cx = rules.confined(self.cx.for_caller(Arc::clone(&self.caller)));
     }
 
     /// Signs an answer: who gave it, from where, after how many attempts.

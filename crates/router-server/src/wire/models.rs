@@ -12,6 +12,7 @@ use router_core::{
     embed::Embed,
     layer::{
         chaos::ChaosPolicy,
+        fence::Fence,
         guard::{Guard, GuardPolicy},
         keyed::Keyed,
         stack,
@@ -23,7 +24,7 @@ use router_llm::{
     client::HttpClient,
     echo::{self, Echo},
     embed::EmbedRoute,
-    enhance::{ClientRule, ClientRules},
+    enhance::{ClientRule, ClientRules, Manner, Rewriting},
     models::ModelCard,
     provider::{Api, Provider, ProviderKind, ProviderSpec},
     route::{Alias, Names, Route, Target},
@@ -31,7 +32,8 @@ use router_llm::{
 
 use super::parts::{Links, ProviderPart};
 use crate::{
-    config::{Choice, Config, DialectName, ModelName, ProviderKind as Kind, ProviderSettings},
+    clock,
+    config::{Choice, Config, DialectName, ModelName, Privacy, ProviderKind as Kind, ProviderSettings},
     gateway::{Models, Part},
     telemetry::metrics::Metrics,
 };
@@ -52,15 +54,18 @@ pub fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<Built> {
     let (mut providers, mut embedders) = (HashMap::new(), HashMap::new());
     let mut parts: Vec<Box<dyn Part>> = Vec::new();
     for settings in &config.providers {
-        let links = links(settings, config, metrics)?;
-        providers.insert(Arc::clone(&settings.name), Arc::clone(&links.chats).boxed());
-        embedders.insert(Arc::clone(&settings.name), Arc::clone(&links.embeddings).boxed());
-        parts.push(Box::new(ProviderPart::new(Arc::clone(&settings.name), links)));
+        let (name, (links, is_local)) = (&settings.name, links(settings, config, metrics)?);
+        let stays = stays(settings, is_local);
+        let chats = Fence::new(Arc::clone(&links.chats).boxed(), Arc::clone(name), move |chat| stays(&chat.model));
+        let vectors = Fence::new(Arc::clone(&links.embeddings).boxed(), Arc::clone(name), move |ask| stays(&ask.model));
+        providers.insert(Arc::clone(name), chats.boxed());
+        embedders.insert(Arc::clone(name), vectors.boxed());
+        parts.push(Box::new(ProviderPart::new(Arc::clone(name), links)));
     }
     let names = Arc::new(names(config)?);
     let route = Route::new(Arc::clone(&names), providers).with_meter(Arc::clone(metrics) as Arc<dyn Meter>);
     let embeddings = EmbedRoute::new(Arc::clone(&names), embedders, Arc::clone(metrics) as Arc<dyn Meter>);
-    let rules = Arc::new(ClientRules::new(rules(config), route.boxed()));
+    let rules = Arc::new(ClientRules::new(rules(config), clock::today, route.boxed()));
     let defaults = defaults(config);
     Ok(Built {
         models: Models {
@@ -92,9 +97,9 @@ fn names(config: &Config) -> Result<Names> {
 }
 
 /// One stack per model of a provider and kind of question, so that one bad model does not close its neighbours;
-/// throttling is per credential, which all of them share.
-fn links(settings: &ProviderSettings, config: &Config, metrics: &Arc<Metrics>) -> Result<Links> {
-    let (chats, embeddings) = upstreams(settings)?;
+/// throttling is per credential, which all of them share. Also, whether the provider is on this machine.
+fn links(settings: &ProviderSettings, config: &Config, metrics: &Arc<Metrics>) -> Result<(Links, bool)> {
+    let (chats, embeddings, is_local) = upstreams(settings)?;
     let guarded = Guarded {
         name: Arc::clone(&settings.name),
         listed: listed(settings, config),
@@ -109,10 +114,11 @@ fn links(settings: &ProviderSettings, config: &Config, metrics: &Arc<Metrics>) -
         meter: Arc::clone(metrics) as Arc<dyn Meter>,
     };
     guarded.listed.values().chain([&guarded.name]).for_each(|label| metrics.introduce(label));
-    Ok(Links {
+    let links = Links {
         chats: Arc::new(guarded.clone().link(chats, |chat: &Chat| &chat.model)),
         embeddings: Arc::new(guarded.link(embeddings, |embed: &Embed| &embed.model)),
-    })
+    };
+    Ok((links, is_local))
 }
 
 /// What the stacks of one provider are made with.
@@ -155,9 +161,9 @@ fn listed(settings: &ProviderSettings, config: &Config) -> BTreeMap<Name, Name> 
     models.map(|model| (model.into(), format!("{}/{model}", settings.name).into())).collect()
 }
 
-/// The provider, asked in chats and for vectors.
-fn upstreams(settings: &ProviderSettings) -> Result<(BoxUpstream<Chat>, BoxUpstream<Embed>)> {
-    let Some(kind) = vendor(settings.kind) else { return Ok((Echo.boxed(), Echo.boxed())) };
+/// The provider, asked in chats and for vectors, and whether it is on this machine.
+fn upstreams(settings: &ProviderSettings) -> Result<(BoxUpstream<Chat>, BoxUpstream<Embed>, bool)> {
+    let Some(kind) = vendor(settings.kind) else { return Ok((Echo.boxed(), Echo.boxed(), true)) };
     let spec = ProviderSpec {
         name: Arc::clone(&settings.name),
         kind,
@@ -172,7 +178,8 @@ fn upstreams(settings: &ProviderSettings) -> Result<(BoxUpstream<Chat>, BoxUpstr
     };
     let provider = Provider::new(spec, HttpClient::new(settings.timeout.connect));
     let provider = Arc::new(provider.with_context(|| format!("provider {}", settings.name))?);
-    Ok((Arc::clone(&provider).boxed(), provider.boxed()))
+    let is_local = provider.is_local();
+    Ok((Arc::clone(&provider).boxed(), provider.boxed(), is_local))
 }
 
 /// The vendor of a kind; `None` is the embedded echo.
@@ -213,14 +220,43 @@ const fn usual_model(kind: Kind) -> Option<&'static str> {
     }
 }
 
+/// What is done for whom.
 fn rules(config: &Config) -> impl Iterator<Item = (Name, ClientRule)> {
     config.clients.iter().map(|client| {
-        let model = client.model.as_ref().map(|model| match model {
-            ModelName::Alias(alias) => Arc::clone(alias),
-            ModelName::Choice(choice) => target(choice).to_string().into(),
+        let manner = client.rewriting.as_ref().map_or(Manner::Prepend, |rewriting| {
+            Manner::Rewrite(Rewriting {
+                models: rewriting.models.iter().map(model_name).collect(),
+                input_cap: rewriting.input_cap.into(),
+                time: rewriting.timeout,
+            })
         });
-        (Arc::clone(&client.name), ClientRule { model, prompt: client.prompt.clone() })
+        let rule = ClientRule {
+            key: client.key.clone(),
+            model: client.model.as_ref().map(model_name),
+            prompt: client.prompt.clone(),
+            manner,
+            temperature: client.temperature,
+            max_tokens: client.max_tokens.map(u64::from),
+            keeping: client.keeping,
+            local: client.privacy == Privacy::LocalOnly,
+            touches_tools: client.touch_tools,
+        };
+        (Arc::clone(&client.name), rule)
     })
+}
+
+fn model_name(model: &ModelName) -> Arc<str> {
+    match model {
+        ModelName::Alias(alias) => Arc::clone(alias),
+        ModelName::Choice(choice) => target(choice).to_string().into(),
+    }
+}
+
+/// Whether what is asked of a model stays on this machine: where its provider is here, and does not pass it on.
+fn stays(settings: &ProviderSettings, is_local: bool) -> impl Fn(&Name) -> bool + Copy + Send + Sync + 'static {
+    // An Ollama that is signed in hands the questions for such models to ollama.com.
+    let passes_on = settings.kind == Kind::Ollama;
+    move |model| is_local && !(passes_on && (model.ends_with("-cloud") || model.ends_with(":cloud")))
 }
 
 fn target(choice: &Choice) -> Target {

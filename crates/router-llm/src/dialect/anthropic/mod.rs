@@ -21,11 +21,11 @@ mod request_tests;
 use bytes::Bytes;
 use router_core::{
     Error, Kind, Result,
-    chat::{Dialect, FrameDecoder, Losses, Meta, Prompt, Shape},
+    chat::{Dialect, FrameDecoder, Losses, Meta, Prompt, Shape, Wire},
     scan,
 };
 
-use super::{Ask, Framing, Head, Language, Mark, ReplyWriter, Told, envelope, proof, refusal};
+use super::{Ask, Framing, Head, Language, Mark, ReplyWriter, Told, envelope, prepend, proof, refusal};
 
 const NAME: &str = "anthropic";
 
@@ -50,6 +50,10 @@ impl Dialect for Anthropic {
             Shape::Whole => Box::new(reply::WholeDecoder),
             Shape::Stream => Box::new(reply::StreamDecoder::default()),
         }
+    }
+
+    fn prepend(&self, question: &Wire, text: &str) -> Option<Wire> {
+        prepend::field(question, "system", text)
     }
 }
 

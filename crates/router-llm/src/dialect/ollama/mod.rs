@@ -17,12 +17,12 @@ mod tests;
 use bytes::Bytes;
 use router_core::{
     Error, Kind, Result,
-    chat::{Dialect, FrameDecoder, Losses, Meta, Prompt, Shape},
+    chat::{Dialect, FrameDecoder, Losses, Meta, Prompt, Shape, Wire},
     scan,
 };
 use serde_json::json;
 
-use super::{Ask, Framing, Head, Language, Mark, ReplyWriter, Told, envelope, refusal};
+use super::{Ask, Framing, Head, Language, Mark, ReplyWriter, Told, envelope, prepend, refusal};
 
 const NAME: &str = "ollama";
 
@@ -44,6 +44,10 @@ impl Dialect for Ollama {
 
     fn frames(&self, shape: Shape) -> Box<dyn FrameDecoder> {
         Box::new(reply::Decoder::new(shape))
+    }
+
+    fn prepend(&self, question: &Wire, text: &str) -> Option<Wire> {
+        prepend::messages(question, text)
     }
 }
 

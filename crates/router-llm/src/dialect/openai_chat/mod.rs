@@ -24,11 +24,11 @@ mod request_tests;
 use bytes::Bytes;
 use router_core::{
     Error, Kind, Result,
-    chat::{Dialect, FrameDecoder, Losses, Meta, Prompt, Shape},
+    chat::{Dialect, FrameDecoder, Losses, Meta, Prompt, Shape, Wire},
     scan,
 };
 
-use super::{Ask, Framing, Head, Language, Mark, ReplyWriter, Told, envelope, refusal};
+use super::{Ask, Framing, Head, Language, Mark, ReplyWriter, Told, envelope, prepend, refusal};
 
 const NAME: &str = "openai";
 
@@ -50,6 +50,10 @@ impl Dialect for OpenAiChat {
 
     fn frames(&self, shape: Shape) -> Box<dyn FrameDecoder> {
         Box::new(reply::Decoder::new(shape))
+    }
+
+    fn prepend(&self, question: &Wire, text: &str) -> Option<Wire> {
+        prepend::messages(question, text)
     }
 }
 

@@ -1,6 +1,7 @@
 //! From the file as written, the variables and the flags to a [`Config`]: afterwards nothing is checked again.
 
 mod access;
+mod clients;
 mod guard;
 mod keeping;
 mod models;
@@ -12,6 +13,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use router_core::{Name, Secret, layer::chaos::ChaosPolicy};
 
+use self::clients::Known;
 use super::{
     environment::{Environment, LOG_FORMAT, LOG_LEVEL, Variable, Variables, XDG_STATE_HOME},
     file::{File, LogFile},
@@ -56,7 +58,7 @@ impl<'a> Build<'a> {
         self.chaos = file.chaos.map(|chaos| guard::chaos(chaos.value));
         let mut accounts = self.accounts(file.providers, file.default_provider);
         let models = self.aliases(file.models, &mut accounts);
-        let clients = self.clients(file.clients, &models, &mut accounts);
+        let clients = self.clients(file.clients, Known { aliases: &models, keys: &keys, accounts: &mut accounts });
         let servers = self.either_servers(file.mcp_servers, file.servers);
         Config {
             file: path,

@@ -1,4 +1,4 @@
-//! Our names for models, and the clients' rules that use them: every reference leads somewhere.
+//! Our names for models: every reference leads somewhere.
 
 use router_llm::route::fits;
 
@@ -6,10 +6,9 @@ use super::{
     super::{
         aliases::{AliasFile, AliasMap},
         environment::{ANTHROPIC_MODEL, ANTHROPIC_SMALL_FAST_MODEL, Variable},
-        file::ClientFile,
         problem::At,
         read::{Map, Spanned},
-        settings::{Alias, Choice, ClientSettings, ModelName},
+        settings::{Alias, Choice, ModelName},
         suggest,
     },
     Build, keeping, name,
@@ -99,26 +98,14 @@ impl Build<'_> {
         None
     }
 
-    /// The clients' rules.
-    pub(super) fn clients(
+    /// An alias, or a model of a provider.
+    pub(super) fn model_name(
         &mut self,
-        file: Option<Spanned<Map<ClientFile>>>,
+        text: &str,
+        at: &At,
         aliases: &[Alias],
         accounts: &mut Accounts,
-    ) -> Vec<ClientSettings> {
-        let mut clients = Vec::new();
-        for (entry, Spanned { value: ClientFile { model, prompt, cache }, .. }) in
-            file.into_iter().flat_map(|file| file.value.0)
-        {
-            let model = model.and_then(|model| self.model_name(&model.0, &model.at, aliases, accounts));
-            let prompt = prompt.map(|prompt| prompt.value.0);
-            let keeping = cache.map(|cache| keeping::keeping(&cache.value));
-            clients.push(ClientSettings { name: name(&entry), model, prompt, keeping });
-        }
-        clients
-    }
-
-    fn model_name(&mut self, text: &str, at: &At, aliases: &[Alias], accounts: &mut Accounts) -> Option<ModelName> {
+    ) -> Option<ModelName> {
         if aliases.iter().any(|alias| fits(&alias.name, text)) && !text.contains('/') {
             return Some(ModelName::Alias(name(text)));
         }

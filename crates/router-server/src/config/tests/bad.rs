@@ -53,6 +53,24 @@ const FILES: Pairs<'_> = &[
     ("an alias that says all but its models", "models: { fast: { cache: { exact: true } } }"),
     ("a way of keeping that is none", "models: { fast: { candidates: echo/x, cache: { exact: maybe, tll: 1h } } }"),
     ("an alias with a slash", "models: { a/b: echo/x }"),
+    (
+        "a prompt that names what is not there",
+        "clients:\n  raycast:\n    prompt: |\n      Be short.\n      You are {{ clientt }}.",
+    ),
+    ("a prompt that is not closed", "clients: { raycast: { prompt: \"{% if client %}\" } }"),
+    (
+        "a client with a key of nobody",
+        "keys: [{ name: laptop, key: 0123456789abcdef }]\nclients: { raycast: { key: labtop } }",
+    ),
+    ("one key of two clients", "keys: [{ name: k, key: 0123456789abcdef }]\nclients: { a: { key: k }, b: { key: k } }"),
+    ("one client twice", "clients: { raycast: { model: echo/x }, Raycast: { model: echo/y } }"),
+    ("nobody to rewrite", "clients: { raycast: { mode: rewrite, prompt: Improve it. } }"),
+    (
+        "models after the end of a fallback",
+        "clients: { a: { mode: rewrite, rewrite_model: echo/x, fallback: [unchanged, echo/y] } }",
+    ),
+    ("a temperature that is none", "clients: { raycast: { temperature: warm, max_tokens: 0 } }"),
+    ("a level of privacy that is none", "clients: { raycast: { privacy: local, privacy_level: any } }"),
     ("a client with a model of nobody", "clients: { raycast: { model: groq/llama } }"),
     ("a server that is not told how to reach", "mcpServers: { a: {} }"),
     ("a server that is reached in two ways", "mcpServers: { a: { command: x, url: http://localhost:1 } }"),
@@ -128,7 +146,7 @@ fn what_was_meant_otherwise_is_warned_of() {
 redis: redis://localhost:6379
 inputs: []
 models: { fast: [echo/one] }
-clients: { raycast: { model: fats } }
+clients: { raycast: { model: fats, rewrite_model: echo/one } }
 keys: [{ name: me, key: short }]
 mcpServers:
   a b: { command: x, type: http, timeout: 60, autoApprove: [y], someEditorsKey: 1, headers: { A: b } }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::config::{file, read::Section};
+use crate::config::{clients, file, read::Section};
 
 fn root() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
@@ -75,7 +75,7 @@ fn schema_and_reader_know_the_same_keys() {
         ("AliasMap", keys::<aliases::AliasMap>()),
         ("KeepFile", keys::<aliases::KeepFile>()),
         ("PromptCacheFile", keys::<aliases::PromptCacheFile>()),
-        ("ClientFile", keys::<file::ClientFile>()),
+        ("ClientFile", keys::<clients::ClientFile>()),
         ("KeyFile", keys::<file::KeyFile>()),
         ("LogFile", keys::<file::LogFile>()),
     ];

@@ -2,32 +2,20 @@
 
 use std::time::Duration;
 
-use router_core::{
-    Name,
-    chat::{Keeping, Reach},
-    layer::{
-        breaker::BreakerPolicy,
-        cache::CachePolicy,
-        chaos::{ChaosKind, ChaosPolicy},
-        limit::LimitPolicy,
-        retry::RetryPolicy,
-        timeout::TimeoutPolicy,
-    },
+use router_core::layer::{
+    breaker::BreakerPolicy,
+    cache::CachePolicy,
+    chaos::{ChaosKind, ChaosPolicy},
+    limit::LimitPolicy,
+    retry::RetryPolicy,
+    timeout::TimeoutPolicy,
 };
 
 use super::*;
 use crate::config::{
     address::Address,
-    settings::{Alias, ClientSettings, GuardSettings, KeySettings, PromptCacheSettings, ServerCache, Timeouts},
+    settings::{Alias, GuardSettings, KeySettings, PromptCacheSettings, ServerCache, Timeouts},
 };
-
-const fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
-
-fn secret(text: &str) -> Secret<String> {
-    Secret::new(text.to_owned())
-}
 
 fn address(text: &str) -> Address {
     Address::parse(text).unwrap()
@@ -398,99 +386,6 @@ fn one_drill_for_everybody_but_those_with_their_own() {
         [drill(0.5), drill(0.0)]
     );
     assert_eq!(config.providers[0].guard.chaos, drill(0.5));
-}
-
-#[test]
-fn models_and_clients() {
-    let text = "
-models: { fast: ollama/llama3, big: [echo/a/b, gpt] }
-clients:
-  raycast: { model: fast, prompt: Be short. }
-  desktop: { model: ollama/x }
-  other:
-";
-    let choice = |provider: &str, model: &str| Choice { provider: provider.into(), model: model.into() };
-    let config = load(text);
-    let fast = Alias { name: "fast".into(), choices: vec![choice("ollama", "llama3")], keeping: None };
-    let big = Alias { name: "big".into(), choices: vec![choice("echo", "a/b"), choice("echo", "gpt")], keeping: None };
-    assert_eq!(config.models, [fast, big]);
-    let client = |name: &str, model, prompt: Option<&str>| ClientSettings {
-        name: name.into(),
-        model,
-        prompt: prompt.map(str::to_owned),
-        keeping: None,
-    };
-    assert_eq!(
-        config.clients,
-        [
-            client("raycast", Some(ModelName::Alias("fast".into())), Some("Be short.")),
-            client("desktop", Some(ModelName::Choice(choice("ollama", "x"))), None),
-            client("other", None, None),
-        ]
-    );
-    let probed: Vec<&Name> = config.probe.iter().map(|provider| &provider.name).collect();
-    assert_eq!(probed, [&Name::from("lmstudio")], "whoever is named is not probed for");
-}
-
-#[test]
-fn what_is_kept_of_the_answers_of_models() {
-    let keeping = |reach, ttl| Some(Keeping { reach, ttl });
-    let table = [
-        ("big: { candidates: echo/x }", None),
-        ("big: { candidates: [echo/x], cache: {} }", keeping(Reach::Off, None)),
-        ("big: { candidates: [echo/x], cache: { exact: true } }", keeping(Reach::Exact, None)),
-        ("big: { candidates: [echo/x], cache: { exact: true, ttl: 2m } }", keeping(Reach::Exact, Some(seconds(120)))),
-        ("big: { candidates: [echo/x], cache: { semantic: true } }", keeping(Reach::Semantic, None)),
-    ];
-    for (alias, expected) in table {
-        let config = load(&format!("models: {{ {alias} }}"));
-        let choices = vec![Choice { provider: "echo".into(), model: "x".into() }];
-        assert_eq!(config.models, [Alias { name: "big".into(), choices, keeping: expected }], "{alias}");
-    }
-    let config = load("clients: { raycast: { cache: { exact: true } } }");
-    assert_eq!(config.clients[0].keeping, keeping(Reach::Exact, None));
-    let text = "
-prompt_cache:
-  { ttl: 10m, max_bytes: 1MiB, max_entry_bytes: 8KiB, key: k, max_questions: 5, threshold: 0.9, max_temperature: 0,
-    embed: ollama/all-minilm, embed_timeout: 1s }
-";
-    let expected = PromptCacheSettings {
-        ttl: seconds(600),
-        stale: seconds(24 * 600),
-        max_bytes: 1 << 20,
-        max_entry_bytes: 8 << 10,
-        key: Some(secret("k")),
-        max_questions: 5,
-        threshold: 0.9,
-        max_temperature: 0.0,
-        embed: "ollama/all-minilm".into(),
-        embed_timeout: seconds(1),
-    };
-    assert_eq!(load(text).prompt_cache, expected);
-    assert_eq!(load("prompt_cache: { stale: 0s }").prompt_cache.stale, Duration::ZERO);
-}
-
-#[test]
-fn the_models_of_older_systems() {
-    let rows: [(Pairs<'_>, Choice); 3] = [
-        (
-            &[("OPENROUTER_API_KEY", "k"), ("ANTHROPIC_MODEL", "anthropic/claude-sonnet-4")],
-            Choice { provider: "openrouter".into(), model: "anthropic/claude-sonnet-4".into() },
-        ),
-        (
-            &[("ANTHROPIC_API_KEY", "k"), ("ANTHROPIC_MODEL", "anthropic/claude-sonnet-4")],
-            Choice { provider: "anthropic".into(), model: "claude-sonnet-4".into() },
-        ),
-        (&[("ANTHROPIC_MODEL", "claude")], Choice { provider: "echo".into(), model: "claude".into() }),
-    ];
-    for (environment, expected) in rows {
-        let (config, _) = loaded(&Case { environment, ..Case::default() });
-        assert_eq!(
-            config.models,
-            [Alias { name: "big".into(), choices: vec![expected], keeping: None }],
-            "{environment:?}"
-        );
-    }
 }
 
 #[test]

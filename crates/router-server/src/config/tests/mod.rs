@@ -1,12 +1,13 @@
 //! The configuration from its outside: a text, variables and flags go in; settings, warnings or problems come out.
 
+mod asking;
 mod bad;
 mod documents;
 mod files;
 mod good;
 mod secrets;
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use router_core::Secret;
 
@@ -14,6 +15,16 @@ use super::*;
 
 /// Names and values of variables.
 type Pairs<'a> = &'a [(&'a str, &'a str)];
+
+/// A time.
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A value that nobody gets to see.
+fn secret(text: &str) -> Secret<String> {
+    Secret::new(text.to_owned())
+}
 
 /// A configuration that is to be read.
 #[derive(Default)]
