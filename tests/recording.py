@@ -1,7 +1,9 @@
 """A model provider that records what it is sent and does what the test's script says."""
 
+import base64
 import json
 import socket
+import struct
 import threading
 import time
 from dataclasses import dataclass, field
@@ -73,6 +75,11 @@ class RecordingProvider:
         return [recorded for recorded in self.recorded if recorded.method == "POST" and "messages" in recorded.body]
 
     @property
+    def embeddings(self) -> list[Recorded]:
+        """What was asked for vectors."""
+        return [recorded for recorded in self.recorded if _is_embedding(recorded.path)]
+
+    @property
     def last(self) -> Recorded:
         return self.questions[-1]
 
@@ -129,6 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         recorded = self._record(self.rfile.read(int(self.headers.get("content-length", 0))))
+        if _is_embedding(recorded.path):
+            return self._embed(recorded)
         if "messages" not in recorded.body:
             return self._send(404, {}, b'{"error":{"message":"not here","type":"not_found"}}')
         act = self.owner.next_act()
@@ -144,6 +153,11 @@ class _Handler(BaseHTTPRequestHandler):
         if streamed:
             return self._stream(dialect, act)
         return self._send(200, act.headers, json.dumps(dialect.whole(act)).encode())
+
+    def _embed(self, recorded: Recorded) -> None:
+        act = self.owner.next_act()
+        body = act.body or ({"error": {"message": f"scripted {act.status}", "type": "mock_error"}} if act.status != 200 else _vectors(recorded))
+        self._send(act.status, act.headers, json.dumps(body).encode())
 
     def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.send_response(status)
@@ -308,3 +322,27 @@ def _dialect(path: str) -> type:
     if path.endswith("/messages"):
         return _Anthropic
     return _Ollama if path == "/api/chat" else _OpenAi
+
+
+def _is_embedding(path: str) -> bool:
+    return path.split("?")[0].endswith(("/embeddings", "/api/embed"))
+
+
+def vector_of(text: str | list[int]) -> list[float]:
+    """A vector that tells its text from others; each number is one that four bytes hold."""
+    return [len(text), 0.25, -0.5]
+
+
+def _vectors(recorded: Recorded) -> dict:
+    inputs = recorded.body["input"]
+    inputs = [inputs] if isinstance(inputs, str) or (inputs and isinstance(inputs[0], int)) else inputs
+    if recorded.path == "/api/embed":
+        return {"model": "recorded-model", "embeddings": [vector_of(text) for text in inputs], "total_duration": 1, "prompt_eval_count": 7}
+
+    def written(vector: list[float]) -> list[float] | str:
+        packed = recorded.body.get("encoding_format") == "base64"
+        return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode() if packed else vector
+
+    data = [{"object": "embedding", "index": index, "embedding": written(vector_of(text))} for index, text in enumerate(inputs)]
+    # Nobody promises the order.
+    return {"object": "list", "data": data[::-1], "model": "recorded-model", "usage": {"prompt_tokens": 7, "total_tokens": 7}}

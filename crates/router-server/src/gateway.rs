@@ -36,7 +36,6 @@ pub struct Models {
     /// All of them.
     pub all: BoxUpstream<Chat>,
     /// The same names, asked for vectors. Clients' rules are about chats, and do not bend these.
-    #[expect(dead_code, reason = "its doors are being built")]
     pub embeddings: BoxUpstream<Embed>,
     /// What becomes of the names that a client asks for.
     pub rules: Arc<ClientRules>,

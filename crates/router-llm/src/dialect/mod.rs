@@ -6,6 +6,7 @@ mod abroad;
 mod amend;
 pub mod anthropic;
 mod blocks;
+pub mod embeddings;
 mod envelope;
 mod fields;
 mod infill;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, Response, StatusCode, header, response::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -34,6 +35,17 @@ const KEPT: [&str; 6] =
 /// The same, by what the name begins with.
 const KEPT_PREFIXES: [&str; 4] = ["anthropic-", "openai-", "x-ratelimit-", "ratelimit-"];
 
+/// Reads a response that is one body, and no stream of events: a JSON text, with what came beside it.
+pub(super) async fn whole_body(language: &'static dyn Language, response: Response<Answer>) -> Result<(Meta, Bytes)> {
+    let (head, body) = response.into_parts();
+    let meta = worth_keeping(&head.headers);
+    if !head.status.is_success() {
+        return Err(refusal(language, &head, &meta, body).await);
+    }
+    form(&head, Shape::Whole, language.framing())?;
+    Ok((meta, json(body).await?))
+}
+
 /// Reads a response up to its first content.
 pub(super) async fn read(
     language: &'static dyn Language,
@@ -62,7 +74,8 @@ async fn refusal(language: &'static dyn Language, head: &Parts, meta: &Meta, bod
     language.failure(head.status.as_u16(), meta, words)
 }
 
-async fn whole(language: &'static dyn Language, meta: Meta, body: Answer) -> Result<ChatReply> {
+/// A body to its end, which must be JSON.
+async fn json(body: Answer) -> Result<Bytes> {
     let body = Limited::new(body, MAX_MESSAGE_MIB << 20).collect().await.map_err(|error| {
         let message = if error.is::<LengthLimitError>() {
             format!("the answer is longer than {MAX_MESSAGE_MIB} MiB")
@@ -78,6 +91,11 @@ async fn whole(language: &'static dyn Language, meta: Meta, body: Answer) -> Res
     if !scan::is_json(&body) {
         return Err(Error::new(Kind::Protocol, "the answer is not JSON"));
     }
+    Ok(body)
+}
+
+async fn whole(language: &'static dyn Language, meta: Meta, body: Answer) -> Result<ChatReply> {
+    let body = json(body).await?;
     let mark = language.scan(&body, Shape::Whole);
     if mark.error {
         return Err(language.failure(StatusCode::OK.as_u16(), &meta, body));

@@ -39,6 +39,22 @@ impl Endpoint {
         address.at(&path(preset, address.folder)).map(Self::Fixed)
     }
 
+    /// The place beside this one: where its address ends in `name`, that one ends in `other`.
+    pub(super) fn beside(&self, name: &str, other: &str) -> Result<Self> {
+        let renamed = |path: &str| format!("{}{other}", path.strip_suffix(name).unwrap_or(path));
+        match self {
+            Self::Fixed(uri) => {
+                let address = uri.to_string();
+                let (path, query) = address.split_at(address.find('?').unwrap_or(address.len()));
+                parse(&format!("{}{query}", renamed(path))).map(Self::Fixed)
+            }
+            Self::PerModel { before, after } => {
+                let (path, query) = after.split_at(after.find('?').unwrap_or(after.len()));
+                Ok(Self::PerModel { before: before.clone(), after: format!("{}{query}", renamed(path)) })
+            }
+        }
+    }
+
     /// The address for a question to `model`.
     pub(super) fn address(&self, model: &str) -> Result<Uri> {
         match self {
@@ -241,6 +257,34 @@ mod tests {
             let endpoint = Endpoint::of(Preset::of(kind, None).unwrap(), base_url).unwrap();
             assert_eq!(endpoint.is_loopback(), expected, "{base_url:?}");
         }
+    }
+
+    #[test]
+    fn embeddings_are_asked_for_beside_chats() {
+        let table = [
+            (OpenAi, None, "https://api.openai.com/v1/embeddings"),
+            (OpenAi, Some("http://h:1/v1/chat/completions"), "http://h:1/v1/embeddings"),
+            (OpenRouter, None, "https://openrouter.ai/api/v1/embeddings"),
+            (Azure, Some("https://r.openai.azure.com"), "https://r.openai.azure.com/openai/v1/embeddings"),
+            (
+                Azure,
+                Some("https://r.openai.azure.com?api-version=2024-10-21"),
+                "https://r.openai.azure.com/openai/deployments/text%2Fsmall/embeddings?api-version=2024-10-21",
+            ),
+            (
+                Azure,
+                Some("https://r.openai.azure.com/openai/deployments/d/?api-version=2024-10-21"),
+                "https://r.openai.azure.com/openai/deployments/d/embeddings?api-version=2024-10-21",
+            ),
+        ];
+        for (kind, base_url, expect) in table {
+            let endpoint = Endpoint::of(Preset::of(kind, None).unwrap(), base_url).unwrap();
+            let beside = endpoint.beside("/chat/completions", "/embeddings").unwrap();
+            assert_eq!(beside.address("text/small").unwrap().to_string(), expect);
+        }
+        let ollama = Endpoint::of(Preset::of(Ollama, None).unwrap(), Some("http://h/chat/v1")).unwrap();
+        let beside = ollama.beside("/chat", "/embed").unwrap().address("m").unwrap();
+        assert_eq!(beside.to_string(), "http://h/chat/api/embed");
     }
 
     #[test]

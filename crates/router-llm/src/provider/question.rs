@@ -1,10 +1,12 @@
 //! Writes a question for a provider: the bytes it arrived in where they will do, newly encoded otherwise.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use router_core::{
     Error, Kind, Result,
-    chat::{Chat, Losses, Meta, OnLoss, Shape, Wire},
+    chat::{Chat, Losses, Meta, OnLoss, Shape},
 };
 
 use super::{Api, Provider};
@@ -40,15 +42,10 @@ pub(super) fn write(provider: &Provider, chat: &Chat) -> Result<Question> {
     let spoken = chat.wire().filter(|wire| wire.dialect.name() == provider.language.name());
     let mut dropped = Losses::default();
     let (body, amend) = match spoken.filter(|wire| provider.language.carries(&wire.body)) {
-        Some(wire) => (splice(wire, &chat.model)?, Amend::default()),
+        Some(wire) => (splice(&wire.body, &wire.model, &chat.model)?, Amend::default()),
         None => encode(provider, chat, &mut dropped)?,
     };
-    if chat.on_loss == OnLoss::Reject && !dropped.is_empty() {
-        let message = format!("{} cannot be told {dropped}", chat.model);
-        return Err(
-            Error::new(Kind::Refused, message).hint("leave it out, or let it be dropped with `on_loss: degrade`")
-        );
-    }
+    refuse_losses(chat.on_loss, &chat.model, &dropped)?;
     let mut request = Request::post(provider.endpoint.address(&chat.model)?).body(body).map_err(|error| {
         Error::new(Kind::Internal, "the question for the provider could not be put into words").because(error)
     })?;
@@ -57,9 +54,19 @@ pub(super) fn write(provider: &Provider, chat: &Chat) -> Result<Question> {
     Ok(Question { request, amend, dropped })
 }
 
-/// The body as it came, but for the model's name; nothing is copied.
-fn splice(wire: &Wire, model: &str) -> Result<Pieces> {
-    let (body, at) = (&wire.body, &wire.model);
+/// Refuses a question of which something would be lost, where that is not wanted.
+pub(super) fn refuse_losses(on_loss: OnLoss, model: &str, dropped: &Losses) -> Result<()> {
+    match on_loss {
+        OnLoss::Reject if !dropped.is_empty() => {
+            Err(Error::new(Kind::Refused, format!("{model} cannot be told {dropped}"))
+                .hint("leave it out, or let it be dropped with `on_loss: degrade`"))
+        }
+        OnLoss::Reject | OnLoss::Degrade => Ok(()),
+    }
+}
+
+/// The body as it came, but for the model's name, which stands `at` some place in it; nothing is copied.
+pub(super) fn splice(body: &Bytes, at: &Range<usize>, model: &str) -> Result<Pieces> {
     let name = Bytes::from(serde_json::Value::from(model).to_string());
     match body.get(at.clone()) {
         Some(written) if *written == name => Ok(Pieces::from(body.clone())),
@@ -75,7 +82,7 @@ fn encode(provider: &Provider, chat: &Chat, losses: &mut Losses) -> Result<(Piec
     Ok((Pieces::from(provider.language.encode(&ask, losses)?), Amend::of(provider.language, &ask)))
 }
 
-fn headers(provider: &Provider, meta: Option<&Meta>, shape: Shape) -> HeaderMap {
+pub(super) fn headers(provider: &Provider, meta: Option<&Meta>, shape: Shape) -> HeaderMap {
     let mut headers = provider.headers.clone();
     let said = meta.into_iter().flat_map(Meta::iter).filter(|(name, _)| is_forwarded(name));
     let version = (provider.preset.api == Api::Anthropic).then_some(ANTHROPIC_VERSION);

@@ -70,6 +70,8 @@ section! {
         api_key: Hidden,
         /// Further headers of every request.
         headers: Map<Hidden>,
+        /// The folder of a `model2vec` model.
+        path: FilePath,
         /// The model of a question that names none.
         model: Text,
         /// How long things may take.

@@ -31,8 +31,8 @@ pub use self::{
     environment::{Environment, example},
     problem::{Problems, Warning},
     settings::{
-        Choice, Config, DialectName, Launch, LogFormat, LogSettings, ModelName, Privacy, ProtocolEra, ProviderKind,
-        ProviderSettings, ServerSettings, StandbySource,
+        Choice, Config, DialectName, Launch, LogFormat, LogSettings, MODEL_FILES, ModelName, Privacy, ProtocolEra,
+        ProviderKind, ProviderSettings, ServerSettings, StandbySource,
     },
 };
 use self::{

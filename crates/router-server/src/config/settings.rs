@@ -74,6 +74,8 @@ pub struct ProviderSettings {
     pub api_key: Option<Secret<String>>,
     /// Further headers of every request.
     pub headers: Vec<(String, Secret<String>)>,
+    /// The folder of the model, for a kind that runs in this process.
+    pub path: Option<PathBuf>,
     /// The model of a question that names none.
     pub model: Option<String>,
     /// How long things may take.
@@ -99,6 +101,8 @@ words! {
         LmStudio = "lmstudio",
         /// Any server that speaks one of the dialects.
         Compatible = "compatible",
+        /// A model in a folder that turns texts into vectors, in this process.
+        Model2Vec = "model2vec",
         /// The embedded model that repeats what it is told.
         Echo = "echo",
     }
@@ -115,6 +119,9 @@ words! {
         Ollama = "ollama",
     }
 }
+
+/// What is in the folder of a model2vec model.
+pub const MODEL_FILES: [&str; 3] = ["tokenizer.json", "model.safetensors", "config.json"];
 
 /// How long things may take.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -255,7 +255,7 @@ fn until_error<T>(batch: Vec<Result<T>>) -> (Vec<T>, Option<Error>) {
 }
 
 /// The headers of a client that an upstream of the same dialect should see. Never a credential.
-fn worth_forwarding(headers: &HeaderMap) -> Meta {
+pub fn worth_forwarding(headers: &HeaderMap) -> Meta {
     const FAMILIES: [&str; 4] = ["anthropic-", "x-stainless-", "x-claude-code-", "openai-beta"];
     let forwarded = headers.iter().filter_map(|(name, value)| {
         let name = name.as_str();

@@ -6,6 +6,7 @@ mod ask;
 mod chat;
 mod client;
 pub mod door;
+mod embeddings;
 mod enhance;
 mod health;
 mod keep;
@@ -209,6 +210,9 @@ fn routes(gateway: Arc<Gateway>) -> Router {
         .route("/v1/messages/stream", post(messages_streamed))
         .route("/v1/chat/completions", post(completions))
         .route("/v1/completions", post(legacy_completions))
+        .route("/v1/embeddings", post(embeddings::openai))
+        .route("/api/embed", post(embeddings::ollama))
+        .route("/api/embeddings", post(embeddings::ollama_prompt))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::one))
         .route("/mcp", axum::routing::any(mcp::all))
@@ -231,8 +235,8 @@ async fn hello() -> &'static str {
     concat!(
         "MCP Router ",
         env!("CARGO_PKG_VERSION"),
-        "\n/ask /enhance /v1/messages /v1/chat/completions /v1/completions /v1/models /api/chat /api/generate /api/tags /mcp /health \
-         /metrics\n"
+        "\n/ask /enhance /v1/messages /v1/chat/completions /v1/completions /v1/embeddings /v1/models /api/chat /api/generate \
+         /api/embed /api/tags /mcp /health /metrics\n"
     )
 }
 
@@ -309,7 +313,7 @@ async fn metrics(State(gateway): Gate) -> Response<Body> {
 async fn nowhere(Extension(visit): Extension<Visit>, request: Request<Body>) -> Response<Body> {
     let path = request.uri().path();
     let error = Error::new(Kind::NotFound, format!("there is nothing at {path}"))
-        .hint("try /ask, /v1/messages, /v1/chat/completions, /v1/models, /api/chat, /mcp, /health or /metrics");
+        .hint("try /ask, /v1/messages, /v1/chat/completions, /v1/embeddings, /v1/models, /api/chat, /mcp, /health or /metrics");
     reject(&error, shape_of(path).nowhere(), &visit)
 }
 
@@ -352,7 +356,7 @@ fn shape_of(path: &str) -> reject::Shape {
 
 /// The path as a label of a closed set.
 fn route_label(path: &str) -> &'static str {
-    const EXACT: [&str; 24] = [
+    const EXACT: [&str; 27] = [
         "/",
         "/ask",
         "/enhance",
@@ -377,6 +381,9 @@ fn route_label(path: &str) -> &'static str {
         "/api/create",
         "/api/copy",
         "/api/delete",
+        "/v1/embeddings",
+        "/api/embed",
+        "/api/embeddings",
     ];
     const UNDER: [(&str, &str); 3] =
         [("/v1/models/", "/v1/models/{id}"), ("/mcp/", "/mcp/{server}"), ("/health/", "/health/{server}")];

@@ -17,7 +17,7 @@ use crate::{
 
 /// Builds everything that `config` asks for. MCP servers start in the background; nothing here waits for one.
 pub fn gateway(config: &Config, metrics: &Arc<Metrics>, shutdown: &Shutdown) -> Result<Arc<Gateway>> {
-    let models = models::build(config, metrics)?;
+    let models = models::build(config, metrics, &shutdown.tasks)?;
     let servers = servers::build(config, metrics, shutdown)?;
     let chaos = config.providers.iter().map(|provider| &provider.guard).any(|guard| guard.chaos.is_some())
         || config.servers.iter().any(|server| server.guard.chaos.is_some());

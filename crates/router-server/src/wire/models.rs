@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    path::Path,
     sync::Arc,
 };
 
@@ -23,17 +24,18 @@ use router_core::{
 use router_llm::{
     client::HttpClient,
     echo::{self, Echo},
-    embed::EmbedRoute,
+    embed::{EmbedRoute, Files, Model2Vec},
     enhance::{ClientRule, ClientRules, Manner, Rewriting},
     models::ModelCard,
     provider::{Api, Provider, ProviderKind, ProviderSpec},
     route::{Alias, Names, Route, Target},
 };
+use tokio_util::task::TaskTracker;
 
 use super::parts::{Links, ProviderPart};
 use crate::{
     clock,
-    config::{Choice, Config, DialectName, ModelName, Privacy, ProviderKind as Kind, ProviderSettings},
+    config::{Choice, Config, DialectName, MODEL_FILES, ModelName, Privacy, ProviderKind as Kind, ProviderSettings},
     gateway::{Models, Part},
     telemetry::metrics::Metrics,
 };
@@ -50,12 +52,13 @@ pub struct Built {
 }
 
 /// Builds a link for each provider, and the route and the client rules around them.
-pub fn build(config: &Config, metrics: &Arc<Metrics>) -> Result<Built> {
+pub fn build(config: &Config, metrics: &Arc<Metrics>, tasks: &TaskTracker) -> Result<Built> {
     let (mut providers, mut embedders) = (HashMap::new(), HashMap::new());
     let mut parts: Vec<Box<dyn Part>> = Vec::new();
     for settings in &config.providers {
-        let (name, (links, is_local)) = (&settings.name, links(settings, config, metrics)?);
-        let stays = stays(settings, is_local);
+        let (name, upstreams) = (&settings.name, upstreams(settings, tasks)?);
+        let stays = stays(settings, upstreams.is_local);
+        let links = links(settings, upstreams, config, metrics);
         let chats = Fence::new(Arc::clone(&links.chats).boxed(), Arc::clone(name), move |chat| stays(&chat.model));
         let vectors = Fence::new(Arc::clone(&links.embeddings).boxed(), Arc::clone(name), move |ask| stays(&ask.model));
         providers.insert(Arc::clone(name), chats.boxed());
@@ -97,9 +100,8 @@ fn names(config: &Config) -> Result<Names> {
 }
 
 /// One stack per model of a provider and kind of question, so that one bad model does not close its neighbours;
-/// throttling is per credential, which all of them share. Also, whether the provider is on this machine.
-fn links(settings: &ProviderSettings, config: &Config, metrics: &Arc<Metrics>) -> Result<(Links, bool)> {
-    let (chats, embeddings, is_local) = upstreams(settings)?;
+/// throttling is per credential, which all of them share.
+fn links(settings: &ProviderSettings, upstreams: Upstreams, config: &Config, metrics: &Arc<Metrics>) -> Links {
     let guarded = Guarded {
         name: Arc::clone(&settings.name),
         listed: listed(settings, config),
@@ -114,11 +116,10 @@ fn links(settings: &ProviderSettings, config: &Config, metrics: &Arc<Metrics>) -
         meter: Arc::clone(metrics) as Arc<dyn Meter>,
     };
     guarded.listed.values().chain([&guarded.name]).for_each(|label| metrics.introduce(label));
-    let links = Links {
-        chats: Arc::new(guarded.clone().link(chats, |chat: &Chat| &chat.model)),
-        embeddings: Arc::new(guarded.link(embeddings, |embed: &Embed| &embed.model)),
-    };
-    Ok((links, is_local))
+    Links {
+        chats: Arc::new(guarded.clone().link(upstreams.chats, |chat: &Chat| &chat.model)),
+        embeddings: Arc::new(guarded.link(upstreams.embeddings, |embed: &Embed| &embed.model)),
+    }
 }
 
 /// What the stacks of one provider are made with.
@@ -161,9 +162,45 @@ fn listed(settings: &ProviderSettings, config: &Config) -> BTreeMap<Name, Name> 
     models.map(|model| (model.into(), format!("{}/{model}", settings.name).into())).collect()
 }
 
-/// The provider, asked in chats and for vectors, and whether it is on this machine.
-fn upstreams(settings: &ProviderSettings) -> Result<(BoxUpstream<Chat>, BoxUpstream<Embed>, bool)> {
-    let Some(kind) = vendor(settings.kind) else { return Ok((Echo.boxed(), Echo.boxed(), true)) };
+/// A provider, asked in chats and for vectors.
+struct Upstreams {
+    chats: BoxUpstream<Chat>,
+    embeddings: BoxUpstream<Embed>,
+    /// It is on this machine.
+    is_local: bool,
+}
+
+impl Upstreams {
+    fn of(provider: impl Upstream<Chat> + Upstream<Embed>, is_local: bool) -> Self {
+        let provider = Arc::new(provider);
+        Self { chats: Arc::clone(&provider).boxed(), embeddings: provider.boxed(), is_local }
+    }
+}
+
+fn upstreams(settings: &ProviderSettings, tasks: &TaskTracker) -> Result<Upstreams> {
+    let Some(kind) = vendor(settings.kind) else {
+        return Ok(match &settings.path {
+            Some(path) => Upstreams::of(folder(settings, path, tasks), true),
+            None => Upstreams::of(Echo, true),
+        });
+    };
+    let provider = remote(settings, kind)?;
+    let is_local = provider.is_local();
+    Ok(Upstreams::of(provider, is_local))
+}
+
+/// A model in a folder.
+fn folder(settings: &ProviderSettings, path: &Path, tasks: &TaskTracker) -> Model2Vec {
+    let [tokenizer, model, config] = MODEL_FILES.map(|file| path.join(file));
+    let read = move || {
+        let (tokenizer, model) = (fs_err::read(&tokenizer)?, fs_err::read(&model)?);
+        Ok(Files { tokenizer, model, config: fs_err::read(&config)? })
+    };
+    Model2Vec::new(Arc::clone(&settings.name), read, tasks.clone())
+}
+
+/// A provider at an address.
+fn remote(settings: &ProviderSettings, kind: ProviderKind) -> Result<Provider> {
     let spec = ProviderSpec {
         name: Arc::clone(&settings.name),
         kind,
@@ -177,12 +214,10 @@ fn upstreams(settings: &ProviderSettings) -> Result<(BoxUpstream<Chat>, BoxUpstr
         headers: settings.headers.clone(),
     };
     let provider = Provider::new(spec, HttpClient::new(settings.timeout.connect));
-    let provider = Arc::new(provider.with_context(|| format!("provider {}", settings.name))?);
-    let is_local = provider.is_local();
-    Ok((Arc::clone(&provider).boxed(), provider.boxed(), is_local))
+    provider.with_context(|| format!("provider {}", settings.name))
 }
 
-/// The vendor of a kind; `None` is the embedded echo.
+/// The vendor of a kind; `None` runs in this process.
 const fn vendor(kind: Kind) -> Option<ProviderKind> {
     match kind {
         Kind::OpenAi => Some(ProviderKind::OpenAi),
@@ -192,7 +227,7 @@ const fn vendor(kind: Kind) -> Option<ProviderKind> {
         Kind::Ollama => Some(ProviderKind::Ollama),
         Kind::LmStudio => Some(ProviderKind::LmStudio),
         Kind::Compatible => Some(ProviderKind::Compatible),
-        Kind::Echo => None,
+        Kind::Model2Vec | Kind::Echo => None,
     }
 }
 
@@ -216,7 +251,7 @@ const fn usual_model(kind: Kind) -> Option<&'static str> {
         // LM Studio answers with the model that is loaded, whatever it is called.
         Kind::LmStudio => Some("default"),
         Kind::Echo => Some(echo::NAME),
-        Kind::Azure | Kind::Compatible => None,
+        Kind::Azure | Kind::Compatible | Kind::Model2Vec => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Providers against upstreams on real sockets: what they are asked, and what becomes of every way to answer.
 
 mod answers;
+mod embeddings;
 mod mock;
 mod questions;
 mod streams;

@@ -166,6 +166,7 @@ impl Build<'_> {
             base_url,
             api_key,
             headers: self.headers(file.headers),
+            path: self.folder(&entry.at, kind, file.path),
             model: from_variable.or(file.model).map(|model| model.value.0),
             timeout: self.provider_timeouts(file.timeout),
             guard: GuardSettings {
@@ -188,6 +189,7 @@ const fn local_port(kind: ProviderKind) -> Option<u16> {
         | ProviderKind::OpenRouter
         | ProviderKind::Azure
         | ProviderKind::Compatible
+        | ProviderKind::Model2Vec
         | ProviderKind::Echo => None,
     }
 }

@@ -1,5 +1,7 @@
 //! What is peculiar to each vendor's accounts: its variables, whether it needs a key, which dialects it speaks.
 
+use std::path::PathBuf;
+
 use router_core::Secret;
 
 use super::{
@@ -10,10 +12,10 @@ use super::{
             LMSTUDIO_API_KEY, LMSTUDIO_BASE_URL, OLLAMA_HOST, OLLAMA_PORT, OPENAI_API_KEY, OPENAI_BASE_URL,
             OPENROUTER_API_KEY, OPENROUTER_BASE_URL, Variable,
         },
-        leaf::{Hidden, Link},
+        leaf::{FilePath, Hidden, Link},
         problem::At,
         read::{Map, Spanned},
-        settings::{DialectName, ProviderKind},
+        settings::{DialectName, MODEL_FILES, ProviderKind},
     },
     Build,
 };
@@ -53,7 +55,7 @@ pub(super) fn vendor(kind: ProviderKind) -> Vendor {
         ProviderKind::Ollama => (&[], None, false, &[Ollama, OpenAi, Anthropic]),
         ProviderKind::LmStudio => (&[&LMSTUDIO_API_KEY], Some(&LMSTUDIO_BASE_URL), false, &[OpenAi, Anthropic]),
         ProviderKind::Compatible => (&[], None, false, &[OpenAi, Anthropic, Ollama]),
-        ProviderKind::Echo => (&[], None, false, &[]),
+        ProviderKind::Model2Vec | ProviderKind::Echo => (&[], None, false, &[]),
     };
     Vendor { keys, address, needs_key, dialects }
 }
@@ -96,6 +98,7 @@ impl Build<'_> {
             | ProviderKind::Azure
             | ProviderKind::LmStudio
             | ProviderKind::Compatible
+            | ProviderKind::Model2Vec
             | ProviderKind::Echo => {
                 let link = self.variable::<Link>(vendor(kind).address?)?;
                 Some(Spanned { value: link.value.0, at: link.at })
@@ -171,11 +174,44 @@ impl Build<'_> {
             | ProviderKind::OpenRouter
             | ProviderKind::Ollama
             | ProviderKind::LmStudio
+            | ProviderKind::Model2Vec
             | ProviderKind::Echo => return,
         };
         if base_url.is_none() {
             self.findings.problem(at, "there is no base_url").remedy(remedy);
         }
+    }
+
+    /// The folder of a model that runs in this process: it has to be there, and nobody else has one.
+    pub(super) fn folder(
+        &mut self,
+        entry: &At,
+        kind: ProviderKind,
+        path: Option<Spanned<FilePath>>,
+    ) -> Option<PathBuf> {
+        const FETCH: &str = "fetch one: hf download minishlab/potion-base-8M --local-dir ./potion-base-8M";
+        if kind != ProviderKind::Model2Vec {
+            if let Some(path) = path {
+                let finding =
+                    self.findings.problem(&path.at, format!("a provider of kind {} has no folder", kind.as_str()));
+                finding.remedy("leave it out, or write kind: model2vec");
+            }
+            return None;
+        }
+        let Some(Spanned { value: FilePath(path), at }) = path else {
+            if !self.findings.is_broken(&entry.path) {
+                let finding = self.findings.problem(entry, "there is no path");
+                finding.remedy(format!("write the path of a model2vec folder; {FETCH}"));
+            }
+            return None;
+        };
+        let missing = MODEL_FILES.into_iter().find(|file| !path.join(file).is_file());
+        if let Some(file) = missing {
+            let says =
+                if path.is_dir() { format!("there is no {file} in it") } else { "there is no such folder".to_owned() };
+            self.findings.problem(&at, says).remedy(FETCH);
+        }
+        Some(path)
     }
 
     /// Whether the vendor speaks the dialect.

@@ -36,6 +36,10 @@ const FILES: Pairs<'_> = &[
     ("a provider without a key", "providers: { anthropic: }"),
     ("a provider with an empty key", "providers: { openai: { api_key: \"\" } }"),
     ("azure without an address", "providers: { azure: { api_key: x } }"),
+    ("model2vec without a folder", "providers: { local: { kind: model2vec } }"),
+    ("model2vec with a folder that is not there", "providers: { local: { kind: model2vec, path: ./no-such-folder } }"),
+    ("model2vec with a folder of something else", "providers: { local: { kind: model2vec, path: / } }"),
+    ("a folder for a vendor", "providers: { ollama: { path: ./potion } }"),
     ("a name with a slash", "providers: { a/b: { base_url: http://localhost:1 } }"),
     (
         "two words for one address",

@@ -49,6 +49,7 @@ fn provider(name: &str, kind: ProviderKind) -> ProviderSettings {
         base_url: None,
         api_key: None,
         headers: Vec::new(),
+        path: None,
         model: None,
         timeout: times(60, 60, 900),
         guard: guard(),
