@@ -72,7 +72,7 @@ class RecordingProvider:
     @property
     def questions(self) -> list[Recorded]:
         """What was asked of models; lists of models and probes left out."""
-        return [recorded for recorded in self.recorded if recorded.method == "POST" and "messages" in recorded.body]
+        return [recorded for recorded in self.recorded if recorded.method == "POST" and ("messages" in recorded.body or recorded.path.endswith("/responses"))]
 
     @property
     def embeddings(self) -> list[Recorded]:
@@ -138,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
         recorded = self._record(self.rfile.read(int(self.headers.get("content-length", 0))))
         if _is_embedding(recorded.path):
             return self._embed(recorded)
-        if "messages" not in recorded.body:
+        if "messages" not in recorded.body and not recorded.path.split("?")[0].endswith("/responses"):
             return self._send(404, {}, b'{"error":{"message":"not here","type":"not_found"}}')
         act = self.owner.next_act()
         if act.hang:
@@ -292,6 +292,68 @@ class _Anthropic:
         return b"text_delta" in frame
 
 
+class _Responses:
+    """OpenAI's responses, with a thought that only this provider can read before the text."""
+
+    content_type = "text/event-stream"
+
+    @staticmethod
+    def whole(act: Act) -> dict:
+        usage = {
+            "input_tokens": 7, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 3,
+            "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 10,
+        }
+        return {**_Responses.begun(), "status": "completed", "output": _Responses.items(act), "usage": usage}
+
+    @staticmethod
+    def begun() -> dict:
+        return {
+            "id": "resp_recorded", "object": "response", "created_at": 1, "status": "in_progress", "error": None, "incomplete_details": None,
+            "model": "recorded-model", "output": [], "parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "usage": None,
+        }
+
+    @staticmethod
+    def items(act: Act) -> list[dict]:
+        content = [{"type": "output_text", "text": "".join(act.chunks), "annotations": []}]
+        thought = act.thought or "Recorded thought."
+        return [
+            {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": thought}], "encrypted_content": "gAAA"},
+            {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": content},
+            *(
+                {"type": "function_call", "id": f"fc_{number}", "call_id": f"call_{number}", "name": name, "arguments": json.dumps(arguments), "status": "completed"}
+                for number, (name, arguments) in enumerate(act.calls)
+            ),
+        ]
+
+    @staticmethod
+    def frames(act: Act) -> list[bytes]:
+        whole = _Responses.whole(act)
+        told: list[dict] = [{"type": "response.created", "response": _Responses.begun()}, {"type": "response.in_progress", "response": _Responses.begun()}]
+        for index, item in enumerate(whole["output"]):
+            empty = {"reasoning": {"summary": []}, "message": {"content": [], "status": "in_progress"}}.get(item["type"], {"arguments": ""})
+            told.append({"type": "response.output_item.added", "output_index": index, "item": {**item, **empty}})
+            place = {"item_id": item["id"], "output_index": index}
+            if item["type"] == "message":
+                part = {**item["content"][0], "text": ""}
+                told.append({"type": "response.content_part.added", **place, "content_index": 0, "part": part})
+                told += [{"type": "response.output_text.delta", **place, "content_index": 0, "delta": text, "logprobs": []} for text in act.chunks]
+                told.append({"type": "response.output_text.done", **place, "content_index": 0, "text": "".join(act.chunks), "logprobs": []})
+                told.append({"type": "response.content_part.done", **place, "content_index": 0, "part": item["content"][0]})
+            elif item["type"] == "function_call":
+                told.append({"type": "response.function_call_arguments.delta", **place, "delta": item["arguments"]})
+                told.append({"type": "response.function_call_arguments.done", **place, "arguments": item["arguments"]})
+            else:
+                told.append({"type": "response.reasoning_summary_part.added", **place, "summary_index": 0, "part": {"type": "summary_text", "text": ""}})
+                told.append({"type": "response.reasoning_summary_text.delta", **place, "summary_index": 0, "delta": item["summary"][0]["text"]})
+            told.append({"type": "response.output_item.done", "output_index": index, "item": item})
+        told.append({"type": "response.completed", "response": whole})
+        return [_sse({**event, "sequence_number": number}, event["type"]) for number, event in enumerate(told)]
+
+    @staticmethod
+    def has_content(frame: bytes) -> bool:
+        return b"output_text.delta" in frame
+
+
 class _Ollama:
     content_type = "application/x-ndjson"
 
@@ -321,6 +383,8 @@ def _dialect(path: str) -> type:
     path = path.split("?")[0]
     if path.endswith("/messages"):
         return _Anthropic
+    if path.endswith("/responses"):
+        return _Responses
     return _Ollama if path == "/api/chat" else _OpenAi
 
 

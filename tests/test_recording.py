@@ -20,6 +20,16 @@ def test_the_provider_satisfies_openais_sdk(provider):
     assert provider.last.headers["authorization"] == "Bearer k"
 
 
+def test_the_provider_satisfies_openais_sdk_by_responses(provider):
+    client = openai.OpenAI(base_url=f"{provider.url}/v1", api_key="k", max_retries=0, timeout=5)
+    provider.always = Act(calls=[("look", {"at": 1})])
+    whole = client.responses.create(model="m", input="hello")
+    with client.responses.stream(model="m", input="hello") as stream:
+        streamed = stream.get_final_response()
+    for reply in (whole, streamed):
+        assert reply.output_text == ANSWER and reply.output[2].name == "look"
+
+
 def test_the_provider_satisfies_anthropics_sdk(provider):
     client = anthropic.Anthropic(base_url=provider.url, api_key="k", max_retries=0, timeout=5)
     assert client.messages.create(model="m", max_tokens=5, messages=QUESTION).content[0].text == ANSWER

@@ -35,11 +35,18 @@ impl StoreKey {
     }
 }
 
-/// A store in the memory of this process, bounded in its number of values.
+/// A store in the memory of this process, bounded in the number of its values and in what they weigh.
 #[derive(Debug)]
 pub struct MemoryStore {
-    values: Mutex<BTreeMap<StoreKey, Kept>>,
+    values: Mutex<Values>,
     most: usize,
+    most_bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Values {
+    kept: BTreeMap<StoreKey, Kept>,
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -51,27 +58,51 @@ struct Kept {
 impl MemoryStore {
     /// A store for `most` values. When it is full, the one whose time is nearest goes first.
     pub fn new(most: usize) -> Self {
-        Self { values: Mutex::default(), most }
+        Self { values: Mutex::default(), most, most_bytes: usize::MAX }
+    }
+
+    /// The same store, for `most_bytes` in all its values together. A value that is larger than that is not kept.
+    #[must_use]
+    pub fn within(mut self, most_bytes: usize) -> Self {
+        self.most_bytes = most_bytes;
+        self
+    }
+}
+
+impl Values {
+    fn remove(&mut self, key: &StoreKey) {
+        self.bytes -= self.kept.remove(key).map_or(0, |kept| kept.value.len());
+    }
+
+    /// Takes away what is over, and then what will be over first, until fewer than `most` are left, of `most_bytes` at the most.
+    fn make_room(&mut self, now: Instant, most: usize, most_bytes: usize) {
+        if self.kept.len() < most && self.bytes <= most_bytes {
+            return;
+        }
+        self.kept.retain(|_, kept| kept.until > now);
+        self.bytes = self.kept.values().map(|kept| kept.value.len()).sum();
+        while self.kept.len() >= most || self.bytes > most_bytes {
+            let nearest = self.kept.iter().min_by_key(|(_, kept)| kept.until).map(|(key, _)| key.clone());
+            let Some(key) = nearest else { return };
+            self.remove(&key);
+        }
     }
 }
 
 impl Store for MemoryStore {
     async fn get(&self, key: &StoreKey) -> Result<Option<Bytes>> {
         let now = Instant::now();
-        Ok(self.values.lock().get(key).filter(|kept| kept.until > now).map(|kept| kept.value.clone()))
+        Ok(self.values.lock().kept.get(key).filter(|kept| kept.until > now).map(|kept| kept.value.clone()))
     }
 
     async fn put(&self, key: StoreKey, value: Bytes, keep: Duration) -> Result<()> {
         let now = Instant::now();
         let mut values = self.values.lock();
-        if values.len() >= self.most && !values.contains_key(&key) {
-            values.retain(|_, kept| kept.until > now);
-        }
-        if values.len() >= self.most && !values.contains_key(&key) {
-            let nearest = values.iter().min_by_key(|(_, kept)| kept.until).map(|(key, _)| key.clone());
-            nearest.map(|key| values.remove(&key));
-        }
-        values.insert(key, Kept { value, until: now + keep });
+        values.remove(&key);
+        let Some(room) = self.most_bytes.checked_sub(value.len()) else { return Ok(()) };
+        values.make_room(now, self.most, room);
+        values.bytes += value.len();
+        values.kept.insert(key, Kept { value, until: now + keep });
         Ok(())
     }
 
@@ -108,6 +139,22 @@ mod tests {
         }
         assert_eq!(store.get(&key("short")).await.expect("get"), None);
         assert!(store.get(&key("long")).await.expect("get").is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_they_weigh_is_bounded_too() {
+        let store = MemoryStore::new(8).within(10);
+        for (name, bytes, minutes) in [("a", 4, 1), ("b", 4, 2), ("b", 5, 3), ("c", 5, 4), ("huge", 11, 5)] {
+            store.put(key(name), vec![0; bytes].into(), MINUTE * minutes).await.expect("put");
+        }
+        let mut kept = Vec::new();
+        for name in ["a", "b", "c", "huge"] {
+            kept.push(store.get(&key(name)).await.expect("get").map(|value| value.len()));
+        }
+        assert_eq!(kept, [None, Some(5), Some(5), None]);
+        store.remove(&key("b")).await.expect("remove");
+        store.put(key("d"), vec![0; 5].into(), MINUTE).await.expect("put");
+        assert!(store.get(&key("c")).await.expect("get").is_some(), "there was room");
     }
 
     #[test]

@@ -9,12 +9,17 @@ use std::{
     time::Duration,
 };
 
-use router_core::{BoxUpstream, Cx, Name, Result, chat::Chat, embed::Embed, layer::guard::Standing};
+use router_core::{BoxUpstream, Cx, MemoryStore, Name, Result, chat::Chat, embed::Embed, layer::guard::Standing};
 use router_llm::{enhance::ClientRules, models::ModelCard, route::Names};
 use router_mcp::server::Front;
 use tokio::time::Instant;
 
 use crate::{health::Component, telemetry::metrics::Metrics};
+
+/// The most replies that are kept for clients to go on from.
+const MOST_REPLIES: usize = 4096;
+/// The most that these may weigh, each with the conversation before it.
+const MOST_REPLY_BYTES: usize = 64 << 20;
 
 /// Everything that the doors ask.
 pub struct Gateway {
@@ -24,6 +29,8 @@ pub struct Gateway {
     pub mcp: Mcp,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Replies that clients may go on from by their ids.
+    pub replies: MemoryStore,
     /// Whether a drill is on: it must not be mistaken for real trouble.
     pub chaos: bool,
     parts: Vec<Box<dyn Part>>,
@@ -78,7 +85,9 @@ pub trait Part: Send + Sync {
 impl Gateway {
     /// A gateway that begins now.
     pub fn new(models: Models, mcp: Mcp, metrics: Arc<Metrics>, parts: Vec<Box<dyn Part>>) -> Self {
-        Self { models, mcp, metrics, chaos: false, parts, started: Instant::now(), draining: AtomicBool::new(false) }
+        let replies = MemoryStore::new(MOST_REPLIES).within(MOST_REPLY_BYTES);
+        let (started, draining) = (Instant::now(), AtomicBool::new(false));
+        Self { models, mcp, metrics, replies, chaos: false, parts, started, draining }
     }
 
     /// The same gateway, told whether a drill is on.

@@ -12,11 +12,11 @@ pub use keep::{Keep, Keeping, Reach};
 pub use loss::{Losses, OnLoss};
 pub use prompt::{Document, Format, Image, Message, Part, Prompt, Role, Thinking, ThinkingMode, ToolChoice, ToolSpec};
 pub use reply::{ChatRecording, ChatReply, Frame};
-pub use wire::{Dialect, FrameDecoder, Meta, Shape, Wire};
+pub use wire::{Dialect, FrameDecoder, Meta, Reference, Shape, Wire};
 
 use std::sync::{Arc, OnceLock};
 
-use crate::{Fingerprint, Query, Repeat, Result};
+use crate::{Fingerprint, Name, Query, Repeat, Result};
 
 /// A question to a model.
 ///
@@ -35,6 +35,7 @@ pub struct Chat {
     /// Whether its answer may be kept, and whether a kept one will do.
     pub keep: Keep,
     wire: Option<Arc<Wire>>,
+    reference: Option<Arc<Reference>>,
     prompt: Arc<OnceLock<Result<Arc<Prompt>>>>,
 }
 
@@ -48,6 +49,7 @@ impl Chat {
             on_loss: OnLoss::default(),
             keep: Keep::default(),
             wire: Some(Arc::new(wire)),
+            reference: None,
             prompt: Arc::default(),
         }
     }
@@ -61,13 +63,28 @@ impl Chat {
             on_loss: OnLoss::default(),
             keep: Keep::default(),
             wire: None,
+            reference: None,
             prompt: Arc::new(OnceLock::from(Ok(Arc::new(prompt)))),
         }
+    }
+
+    /// The same question, whose bytes refer to something that was said before.
+    #[must_use]
+    pub fn referring(mut self, reference: Reference) -> Self {
+        (self.reference, self.prompt) = (Some(Arc::new(reference)), Arc::default());
+        self
     }
 
     /// The bytes it arrived in, unless a layer changed what they say.
     pub fn wire(&self) -> Option<&Wire> {
         self.wire.as_deref()
+    }
+
+    /// The bytes it arrived in, where an upstream can make sense of them that keeps what it says under the name `keeper`.
+    pub fn wire_for(&self, keeper: Option<&Name>) -> Option<&Wire> {
+        let kept = |reference: &Arc<Reference>| keeper.is_some() && reference.kept_by.as_ref() == keeper;
+        let understood = self.reference.as_ref().is_none_or(kept);
+        self.wire().filter(|_| understood)
     }
 
     /// The dialect it came in, also when it was changed since; `None` for a question of our own making.
@@ -82,15 +99,20 @@ impl Chat {
     pub fn prompt(&self) -> Result<Arc<Prompt>> {
         self.prompt
             .get_or_init(|| match &self.wire {
-                Some(wire) => wire.dialect.decode(&wire.body).map(Arc::new),
+                Some(wire) => {
+                    let whole = self.reference.as_ref().map_or(&wire.body, |reference| &reference.whole);
+                    wire.dialect.decode(whole).map(Arc::new)
+                }
                 None => Ok(Arc::default()),
             })
             .clone()
     }
 
-    /// Puts `text` before all that the system says: into the bytes it arrived in, where their dialect knows how to.
+    /// Puts `text` before all that the system says: into the bytes it arrived in, where their dialect knows how to and
+    /// they say all of it.
     pub fn prepend(&mut self, text: &str) -> Result<()> {
-        match self.wire.as_deref().and_then(|wire| wire.dialect.prepend(wire, text)) {
+        let wire = self.wire.as_deref().filter(|_| self.reference.is_none());
+        match wire.and_then(|wire| wire.dialect.prepend(wire, text)) {
             Some(wire) => {
                 self.wire = Some(Arc::new(wire));
                 self.prompt = Arc::default();

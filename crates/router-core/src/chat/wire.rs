@@ -5,7 +5,7 @@ use std::{ops::Range, sync::Arc};
 use bytes::Bytes;
 
 use super::{Event, Prompt};
-use crate::Result;
+use crate::{Name, Result};
 
 /// A wire format for chats. The dialects implement it; here it is only a thing that can decode itself.
 pub trait Dialect: Send + Sync + 'static {
@@ -52,6 +52,15 @@ pub struct Wire {
     pub body: Bytes,
     /// Where in the body the model's name stands, with its quotes.
     pub model: Range<usize>,
+}
+
+/// What a question refers to that was said before and is kept on our side, so that not every upstream can follow it.
+#[derive(Clone, Debug)]
+pub struct Reference {
+    /// The one upstream that keeps it, too, and is best asked in the question's own bytes.
+    pub kept_by: Option<Name>,
+    /// The body with all of it written out, for everybody else.
+    pub whole: Bytes,
 }
 
 impl Wire {

@@ -49,6 +49,12 @@ impl Blocks {
         self.close(events);
     }
 
+    /// A thought that only its provider can read.
+    pub(super) fn redacted(&mut self, data: String, events: &mut Vec<Event>) {
+        self.close(events);
+        events.extend([Event::Open(Block::RedactedThinking(data)), Event::Close]);
+    }
+
     /// A tool call begins.
     pub(super) fn tool(&mut self, id: String, name: String, events: &mut Vec<Event>) {
         self.close(events);

@@ -13,6 +13,7 @@ mod infill;
 pub mod ollama;
 pub mod openai_chat;
 pub mod openai_completions;
+pub mod openai_responses;
 mod prepend;
 mod proof;
 mod refusal;
@@ -89,6 +90,11 @@ pub trait Language: Dialect {
 
     /// What keeps a silent stream alive.
     fn ping(&self) -> Bytes;
+
+    /// What of a question its reply says again; nothing in most dialects.
+    fn repeated(&self, _: &Bytes) -> Bytes {
+        Bytes::new()
+    }
 
     /// How its streams are framed.
     fn framing(&self) -> Framing;
@@ -254,13 +260,24 @@ pub struct Told {
     pub asked: Instant,
     /// What is repeated before the answer (the `echo` of OpenAI's legacy completions).
     pub echo: Option<String>,
+    /// What of the question the reply says again, as [`Language::repeated`] found it.
+    pub repeated: Bytes,
 }
 
 impl Told {
     /// What is told in any case: for the question `request_id`, which asks `model` at `created` (Unix time in seconds).
     pub fn of(request_id: impl Into<String>, model: impl Into<String>, created: i64) -> Self {
         let (request_id, model) = (request_id.into(), model.into());
-        Self { request_id, model, answered_by: None, created, usage: false, asked: Instant::now(), echo: None }
+        Self {
+            request_id,
+            model,
+            answered_by: None,
+            created,
+            usage: false,
+            asked: Instant::now(),
+            echo: None,
+            repeated: Bytes::new(),
+        }
     }
 
     /// The id of a reply whose upstream gave none: that of its request, under the dialect's own prefix.

@@ -70,10 +70,13 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use router_core::chat::{Chat, Meta, Shape};
+    use router_core::chat::{Chat, Meta, Reference, Shape};
 
     use super::{
-        super::{Language, anthropic::ANTHROPIC, ollama::OLLAMA, openai_chat::OPENAI_CHAT},
+        super::{
+            Language, anthropic::ANTHROPIC, ollama::OLLAMA, openai_chat::OPENAI_CHAT,
+            openai_responses::OPENAI_RESPONSES,
+        },
         *,
     };
 
@@ -85,7 +88,7 @@ mod tests {
 
     #[test]
     fn only_what_is_put_in_changes() {
-        let table: [(&'static dyn Language, &str, &str); 8] = [
+        let table: [(&'static dyn Language, &str, &str); 10] = [
             (
                 &ANTHROPIC,
                 r#" {"model":"m","messages":[],"x" : 1.0}"#,
@@ -122,6 +125,16 @@ mod tests {
                 r#"{"model":"m","messages":[]}"#,
                 r#"{"model":"m","messages":[{"role":"system","content":"A \"b\""}]}"#,
             ),
+            (
+                &OPENAI_RESPONSES,
+                r#"{"model":"m","input":"Hi"}"#,
+                r#"{"instructions":"A \"b\"","model":"m","input":"Hi"}"#,
+            ),
+            (
+                &OPENAI_RESPONSES,
+                r#"{"model":"m","input":"Hi","instructions":"Old"}"#,
+                r#"{"model":"m","input":"Hi","instructions":"A \"b\"\n\nOld"}"#,
+            ),
         ];
         for (language, body, expected) in table {
             let found = language.prepend(&wire(language, body), "A \"b\"").expect("it can be put in");
@@ -154,5 +167,18 @@ mod tests {
         let prompt = chat.prompt().unwrap();
         let texts: Vec<_> = prompt.messages.iter().map(router_core::chat::Message::joined_text).collect();
         assert_eq!(texts, ["Be short.", "Hi"]);
+    }
+
+    #[test]
+    fn what_goes_on_from_a_kept_reply_is_written_out_with_it() {
+        let wire = wire(&OPENAI_RESPONSES, r#"{"model":"m","previous_response_id":"resp_1","input":"and?"}"#);
+        let whole = r#"{"model":"m","input":[{"role":"user","content":"Hi"},{"role":"user","content":"and?"}]}"#;
+        let reference = Reference { kept_by: None, whole: whole.into() };
+        let mut chat = Chat::arrived(wire, Meta::default(), "m", Shape::Whole).referring(reference);
+        chat.prepend("Be short.").unwrap();
+        assert!(chat.wire().is_none());
+        let prompt = chat.prompt().unwrap();
+        let texts: Vec<_> = prompt.messages.iter().map(router_core::chat::Message::joined_text).collect();
+        assert_eq!(texts, ["Be short.", "Hi", "and?"]);
     }
 }

@@ -29,6 +29,7 @@ impl Way {
     fn of(api: Api) -> Option<Self> {
         match api {
             Api::OpenAi => Some(Self { language: &OPENAI, chats: "/chat/completions", embeddings: "/embeddings" }),
+            Api::Responses => Some(Self { language: &OPENAI, chats: "/responses", embeddings: "/embeddings" }),
             Api::Ollama => Some(Self { language: &OLLAMA, chats: "/chat", embeddings: "/embed" }),
             Api::Anthropic => None,
         }

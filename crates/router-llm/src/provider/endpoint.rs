@@ -32,6 +32,10 @@ impl Endpoint {
                 .hint("Azure: `https://RESOURCE.openai.azure.com`; other servers: where they listen"));
         };
         let address = Address::read(base)?;
+        // The older addresses know no responses: those stand under `/openai/responses` for all deployments.
+        if preset.api == Api::Responses && address.leaves_the_deployment_open() {
+            return address.at("/openai/responses").map(Self::Fixed);
+        }
         if address.leaves_the_deployment_open() {
             let before = format!("{}/openai/deployments/", address.origin);
             return Ok(Self::PerModel { before, after: format!("/chat/completions{}", address.query) });
@@ -116,6 +120,7 @@ fn path(preset: &Preset, written: &str) -> String {
         Api::OpenAi => ("", "/chat/completions"),
         Api::Anthropic => ("/v1", "/messages"),
         Api::Ollama => ("/api", "/chat"),
+        Api::Responses => ("", "/responses"),
     };
     // What other programs call Ollama's address often ends in the folder of its OpenAI interface.
     let written = if preset.api == Api::Ollama { written.strip_suffix("/v1").unwrap_or(written) } else { written };
@@ -170,11 +175,35 @@ mod tests {
             (Ollama, None, "http://localhost:11434/api/chat"),
             (Ollama, Some(Api::OpenAi), "http://localhost:11434/v1/chat/completions"),
             (Ollama, Some(Api::Anthropic), "http://localhost:11434/v1/messages"),
+            (OpenAi, Some(Api::Responses), "https://api.openai.com/v1/responses"),
+            (OpenRouter, Some(Api::Responses), "https://openrouter.ai/api/v1/responses"),
+            (Ollama, Some(Api::Responses), "http://localhost:11434/v1/responses"),
+            (LmStudio, Some(Api::Responses), "http://localhost:1234/v1/responses"),
             (LmStudio, None, "http://localhost:1234/v1/chat/completions"),
             (LmStudio, Some(Api::Anthropic), "http://localhost:1234/v1/messages"),
         ];
         for (kind, api, expect) in table {
             assert_eq!(place(kind, api, None), expect);
+        }
+    }
+
+    #[test]
+    fn so_is_an_address_of_responses() {
+        let responses = Some(Api::Responses);
+        let table = [
+            (Azure, responses, "https://r.openai.azure.com", "https://r.openai.azure.com/openai/v1/responses"),
+            (Azure, responses, "https://r.x/openai/v1/", "https://r.x/openai/v1/responses"),
+            (
+                Azure,
+                responses,
+                "https://r.x?api-version=2025-04-01-preview",
+                "https://r.x/openai/responses?api-version=2025-04-01-preview",
+            ),
+            (Compatible, responses, "http://h", "http://h/v1/responses"),
+            (Compatible, responses, "http://h/x/v1/responses", "http://h/x/v1/responses"),
+        ];
+        for (kind, api, base_url, expect) in table {
+            assert_eq!(place(kind, api, Some(base_url)), expect, "{base_url}");
         }
     }
 

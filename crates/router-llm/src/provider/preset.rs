@@ -2,7 +2,10 @@
 
 use http::HeaderName;
 
-use crate::dialect::{Language, Quirks, anthropic::ANTHROPIC, ollama::OLLAMA, openai_chat::OPENAI_CHAT};
+use crate::dialect::{
+    Language, Quirks, anthropic::ANTHROPIC, ollama::OLLAMA, openai_chat::OPENAI_CHAT,
+    openai_responses::OPENAI_RESPONSES,
+};
 
 /// A kind of provider: the word that the configuration has for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,6 +44,12 @@ impl ProviderKind {
         }
     }
 
+    /// Whether it keeps what it answered by [`Api::Responses`], and can be asked to go on from there by the reply's id
+    /// (OpenAI's, Azure's and LM Studio's guides; OpenRouter's and Ollama's say that theirs keep nothing).
+    pub const fn keeps_replies(self) -> bool {
+        matches!(self, Self::OpenAi | Self::Azure | Self::LmStudio)
+    }
+
     /// The kind that a word means.
     pub fn named(word: &str) -> Option<Self> {
         Self::NAMED.into_iter().chain([Self::Compatible]).find(|kind| kind.as_str() == word)
@@ -56,11 +65,13 @@ pub enum Api {
     Anthropic,
     /// `POST .../api/chat`.
     Ollama,
+    /// `POST .../responses`.
+    Responses,
 }
 
 impl Api {
     /// Every interface.
-    pub const ALL: [Self; 3] = [Self::OpenAi, Self::Anthropic, Self::Ollama];
+    pub const ALL: [Self; 4] = [Self::OpenAi, Self::Anthropic, Self::Ollama, Self::Responses];
 
     /// The word that the configuration's `dialect` has for it.
     pub const fn as_str(self) -> &'static str {
@@ -68,6 +79,7 @@ impl Api {
             Self::OpenAi => "openai",
             Self::Anthropic => "anthropic",
             Self::Ollama => "ollama",
+            Self::Responses => "responses",
         }
     }
 
@@ -82,6 +94,7 @@ impl Api {
             Self::OpenAi => &OPENAI_CHAT,
             Self::Anthropic => &ANTHROPIC,
             Self::Ollama => &OLLAMA,
+            Self::Responses => &OPENAI_RESPONSES,
         }
     }
 }
@@ -199,8 +212,9 @@ const LM_STUDIO: Preset = Preset {
 ///
 /// Addresses and headers: the vendors' API references. Where a provider speaks Anthropic's dialect itself, that way is
 /// offered too: what Claude Code says then arrives as it was said.
-static PRESETS: [Preset; 14] = [
+static PRESETS: [Preset; 20] = [
     OPENAI,
+    Preset { api: Api::Responses, ..OPENAI },
     Preset {
         kind: ProviderKind::Anthropic,
         api: Api::Anthropic,
@@ -211,7 +225,9 @@ static PRESETS: [Preset; 14] = [
     },
     OPENROUTER,
     Preset { api: Api::Anthropic, ..OPENROUTER },
+    Preset { api: Api::Responses, ..OPENROUTER },
     AZURE,
+    Preset { api: Api::Responses, ..AZURE },
     Preset {
         api: Api::Anthropic,
         folder: "/anthropic/v1",
@@ -222,11 +238,14 @@ static PRESETS: [Preset; 14] = [
     OLLAMA_NATIVE,
     Preset { api: Api::OpenAi, folder: "/v1", ..OLLAMA_NATIVE },
     Preset { api: Api::Anthropic, folder: "/v1", ..OLLAMA_NATIVE },
+    Preset { api: Api::Responses, folder: "/v1", ..OLLAMA_NATIVE },
     LM_STUDIO,
     Preset { api: Api::Anthropic, ..LM_STUDIO },
+    Preset { api: Api::Responses, ..LM_STUDIO },
     PLAIN,
     Preset { api: Api::Anthropic, auth: Auth::Header("x-api-key"), ..PLAIN },
     Preset { api: Api::Ollama, folder: "/api", ..PLAIN },
+    Preset { api: Api::Responses, ..PLAIN },
 ];
 
 #[cfg(test)]

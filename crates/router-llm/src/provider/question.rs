@@ -39,7 +39,8 @@ pub(super) struct Question {
 
 /// Writes `chat` for `provider`.
 pub(super) fn write(provider: &Provider, chat: &Chat) -> Result<Question> {
-    let spoken = chat.wire().filter(|wire| wire.dialect.name() == provider.language.name());
+    let own = if provider.preset.kind.keeps_replies() { Some(&provider.name) } else { None };
+    let spoken = chat.wire_for(own).filter(|wire| wire.dialect.name() == provider.language.name());
     let mut dropped = Losses::default();
     let (body, amend) = match spoken.filter(|wire| provider.language.carries(&wire.body)) {
         Some(wire) => (splice(&wire.body, &wire.model, &chat.model)?, Amend::default()),

@@ -117,6 +117,8 @@ words! {
         Anthropic = "anthropic",
         /// Ollama's own chat.
         Ollama = "ollama",
+        /// OpenAI's responses.
+        Responses = "responses",
     }
 }
 

@@ -1,14 +1,20 @@
 //! A chat at a front door, in any dialect: bytes in, the stack's answer, bytes out.
 
-use std::{convert::Infallible, future::ready, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::ready,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, future::Either, stream};
 use http::{HeaderMap, HeaderValue, Response, header};
 use router_core::{
-    Error, Kind, Provenance, Reply, Result, Upstream,
-    chat::{Chat, ChatReply, Frame, Meta, Shape, Wire},
+    Error, Kind, Name, Provenance, Reply, Result, Upstream,
+    chat::{Chat, ChatReply, Frame, Meta, Reference, Shape, Wire},
 };
 use router_llm::{
     dialect::{Framing, Language, ReplyWriter, Told, openai_completions},
@@ -31,6 +37,8 @@ pub struct Asked {
     language: &'static dyn Language,
     told: Told,
     chat: Chat,
+    /// Told who answered in the dialect of the question, by who wants to know.
+    speaker: Option<Arc<OnceLock<Name>>>,
 }
 
 impl Asked {
@@ -38,11 +46,30 @@ impl Asked {
     pub fn read(language: &'static dyn Language, headers: &HeaderMap, body: Bytes, visit: &Visit) -> Result<Self> {
         let head = language.head(&body)?;
         let told = Told::of(visit.id(), head.model.as_str(), crate::clock::unix_seconds());
-        let told = Told { usage: head.usage, ..told };
+        let told = Told { usage: head.usage, repeated: language.repeated(&body), ..told };
         let wire = Wire { dialect: language, body, model: head.model_at };
         let mut chat = Chat::arrived(wire, worth_forwarding(headers), head.model, head.shape);
         chat.keep = visit.keep;
-        Ok(Self { language, told, chat })
+        Ok(Self { language, told, chat, speaker: None })
+    }
+
+    /// The same question, that goes on from something said before.
+    pub fn referring(mut self, reference: Option<Reference>) -> Self {
+        if let Some(reference) = reference {
+            self.chat = self.chat.referring(reference);
+        }
+        self
+    }
+
+    /// Tells `speaker` who answered, where he did so in the dialect of the question.
+    pub fn heard(mut self, speaker: &Arc<OnceLock<Name>>) -> Self {
+        self.speaker = Some(Arc::clone(speaker));
+        self
+    }
+
+    /// Whether the client wants one message or a stream.
+    pub fn shape(&self) -> Shape {
+        self.chat.shape
     }
 
     /// The model it asks, by the name that leads to it.
@@ -90,11 +117,19 @@ impl Asked {
 
 /// Asks the models and answers in the dialect of the question.
 pub async fn answer(gateway: &Arc<Gateway>, visit: &Visit, asked: Asked) -> Response<Body> {
-    let Asked { language, told, chat } = asked;
+    let Asked { language, told, chat, speaker } = asked;
     let shape = chat.shape;
     let call = {
         let (gateway, cx) = (Arc::clone(gateway), visit.cx.clone());
-        async move { gateway.models.all.call(&cx, chat).await }
+        async move {
+            let reply = gateway.models.all.call(&cx, chat).await?;
+            if let (Some(speaker), Some(name)) = (speaker, &reply.provenance().upstream)
+                && speaks(&reply, language)
+            {
+                speaker.get_or_init(|| Arc::clone(name));
+            }
+            Ok(reply)
+        }
     };
     if shape == Shape::Whole {
         return match call.await {

@@ -15,6 +15,7 @@ mod mcp;
 mod models;
 mod ollama;
 mod reject;
+mod responses;
 mod visit;
 
 pub use visit::new_request_id;
@@ -36,6 +37,7 @@ use hyper::body::Incoming;
 use router_core::{Caller, Error, Kind, Result};
 use router_llm::dialect::{
     Language, anthropic::ANTHROPIC, ollama::OLLAMA, openai_chat::OPENAI_CHAT, openai_completions::OPENAI_COMPLETIONS,
+    openai_responses::OPENAI_RESPONSES,
 };
 use tokio::time::{Instant, timeout};
 use tower_service::Service;
@@ -213,6 +215,10 @@ fn routes(gateway: Arc<Gateway>) -> Router {
         .route("/v1/embeddings", post(embeddings::openai))
         .route("/api/embed", post(embeddings::ollama))
         .route("/api/embeddings", post(embeddings::ollama_prompt))
+        .route("/v1/responses", post(responses::create))
+        .route("/v1/responses/{id}", get(responses::one).delete(responses::forget))
+        .route("/v1/responses/{id}/input_items", get(responses::input_items))
+        .route("/v1/responses/{id}/cancel", post(responses::cancel))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::one))
         .route("/mcp", axum::routing::any(mcp::all))
@@ -235,7 +241,7 @@ async fn hello() -> &'static str {
     concat!(
         "MCP Router ",
         env!("CARGO_PKG_VERSION"),
-        "\n/ask /enhance /v1/messages /v1/chat/completions /v1/completions /v1/embeddings /v1/models /api/chat /api/generate \
+        "\n/ask /enhance /v1/messages /v1/chat/completions /v1/completions /v1/embeddings /v1/responses /v1/models /api/chat /api/generate \
          /api/embed /api/tags /mcp /health /metrics\n"
     )
 }
@@ -312,8 +318,9 @@ async fn metrics(State(gateway): Gate) -> Response<Body> {
 
 async fn nowhere(Extension(visit): Extension<Visit>, request: Request<Body>) -> Response<Body> {
     let path = request.uri().path();
-    let error = Error::new(Kind::NotFound, format!("there is nothing at {path}"))
-        .hint("try /ask, /v1/messages, /v1/chat/completions, /v1/embeddings, /v1/models, /api/chat, /mcp, /health or /metrics");
+    let error = Error::new(Kind::NotFound, format!("there is nothing at {path}")).hint(
+        "try /ask, /v1/messages, /v1/chat/completions, /v1/embeddings, /v1/responses, /v1/models, /api/chat, /mcp, /health or /metrics",
+    );
     reject(&error, shape_of(path).nowhere(), &visit)
 }
 
@@ -343,6 +350,8 @@ async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Byte
 fn shape_of(path: &str) -> reject::Shape {
     if path.starts_with("/v1/messages") {
         reject::Shape::Dialect(&ANTHROPIC)
+    } else if path == "/v1/responses" || path.starts_with("/v1/responses/") {
+        reject::Shape::Dialect(&OPENAI_RESPONSES)
     } else if path.starts_with("/v1/") {
         reject::Shape::Dialect(&OPENAI_CHAT)
     } else if path.starts_with("/api/") {
@@ -356,7 +365,7 @@ fn shape_of(path: &str) -> reject::Shape {
 
 /// The path as a label of a closed set.
 fn route_label(path: &str) -> &'static str {
-    const EXACT: [&str; 27] = [
+    const EXACT: [&str; 28] = [
         "/",
         "/ask",
         "/enhance",
@@ -365,6 +374,7 @@ fn route_label(path: &str) -> &'static str {
         "/v1/messages",
         "/v1/messages/stream",
         "/v1/chat/completions",
+        "/v1/responses",
         "/mcp",
         "/metrics",
         "/health",
@@ -385,8 +395,12 @@ fn route_label(path: &str) -> &'static str {
         "/api/embed",
         "/api/embeddings",
     ];
-    const UNDER: [(&str, &str); 3] =
-        [("/v1/models/", "/v1/models/{id}"), ("/mcp/", "/mcp/{server}"), ("/health/", "/health/{server}")];
+    const UNDER: [(&str, &str); 4] = [
+        ("/v1/models/", "/v1/models/{id}"),
+        ("/v1/responses/", "/v1/responses/{id}"),
+        ("/mcp/", "/mcp/{server}"),
+        ("/health/", "/health/{server}"),
+    ];
     let exact = EXACT.iter().find(|known| **known == path).copied();
     exact
         .or_else(|| UNDER.iter().find(|(prefix, _)| path.starts_with(prefix)).map(|(_, label)| *label))

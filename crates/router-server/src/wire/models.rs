@@ -208,6 +208,7 @@ fn remote(settings: &ProviderSettings, kind: ProviderKind) -> Result<Provider> {
             DialectName::OpenAi => Api::OpenAi,
             DialectName::Anthropic => Api::Anthropic,
             DialectName::Ollama => Api::Ollama,
+            DialectName::Responses => Api::Responses,
         }),
         base_url: settings.base_url.as_ref().map(ToString::to_string),
         api_key: settings.api_key.clone(),

@@ -8,11 +8,11 @@ use router_core::{
 };
 use serde_json::{Map, Value};
 
-use crate::dialect::Quirks;
+use crate::dialect::{Quirks, openai_responses};
 
 /// Fields that let a provider search or call servers of its own accord, or that ask for another kind of answer: left out
 /// in silence, the model would answer as if it had been told.
-const REFUSED: [&str; 5] = ["mcp_servers", "web_search_options", "audio", "logprobs", "top_logprobs"];
+const REFUSED: [&str; 6] = ["mcp_servers", "web_search_options", "audio", "logprobs", "top_logprobs", "prompt"];
 
 /// Fields whose loss changes no answer: they speak of caches, of counting, of the machine, or are read elsewhere.
 const SILENT: [&str; 19] = [
@@ -37,9 +37,18 @@ const SILENT: [&str; 19] = [
     "shift",
 ];
 
+/// The same, said by clients of OpenAI's responses: of what is kept, which we do ourselves.
+const SILENT_OF_RESPONSES: [&str; 5] = ["store", "include", "previous_response_id", "client_metadata", "truncation"];
+
 /// Fields that hold fields, of which each is named for itself: `output_config.task_budget`. With those among them that
 /// are honoured nevertheless.
-const NESTED: [(&str, &[&str]); 3] = [("thinking", &["display"]), ("output_config", &[]), ("options", &[])];
+const NESTED: [(&str, &[&str]); 5] = [
+    ("thinking", &["display"]),
+    ("output_config", &[]),
+    ("options", &[]),
+    ("reasoning", &["summary", "generate_summary"]),
+    ("text", &[]),
+];
 
 /// Refuses what would be missed.
 pub(super) fn refuse(prompt: &Prompt) -> Result<()> {
@@ -61,7 +70,9 @@ pub(super) fn refuse(prompt: &Prompt) -> Result<()> {
 pub(super) fn note(prompt: &Prompt, taken: &[&str], quirks: &Quirks, losses: &mut Losses) {
     for (name, value) in &prompt.extra {
         let hint = name == "cache_control" && quirks.keeps_cache_control;
-        if taken.contains(&name.as_str()) || SILENT.contains(&name.as_str()) || hint || is_neutral(value) {
+        let silent = SILENT.contains(&name.as_str())
+            || (prompt.origin == Some(openai_responses::NAME) && SILENT_OF_RESPONSES.contains(&name.as_str()));
+        if taken.contains(&name.as_str()) || silent || hint || is_neutral(value) {
             continue;
         }
         match (NESTED.iter().find(|(outer, _)| outer == name), value) {
@@ -115,8 +126,9 @@ pub(crate) fn named(prompt: &Prompt, field: Field) -> Cow<'static, str> {
         Some("ollama") => format!("options.{name}").into(),
         _ => Cow::Borrowed(name),
     };
-    let one_of = |anthropics: &'static str, openais: &'static str, ollamas: &'static str| match prompt.origin {
+    let one_of = |[anthropics, openais, responses, ollamas]: [&'static str; 4]| match prompt.origin {
         Some("openai") => openais.into(),
+        Some(openai_responses::NAME) => responses.into(),
         Some("ollama") => ollamas.into(),
         _ => anthropics.into(),
     };
@@ -125,10 +137,11 @@ pub(crate) fn named(prompt: &Prompt, field: Field) -> Cow<'static, str> {
         Field::TopP => sampling("top_p"),
         Field::TopK => sampling("top_k"),
         Field::Seed => sampling("seed"),
-        Field::Thinking => one_of("thinking", "reasoning_effort", "think"),
+        Field::Thinking => one_of(["thinking", "reasoning_effort", "reasoning.effort", "think"]),
         Field::ToolChoice => "tool_choice".into(),
         Field::ParallelTools => {
-            one_of("tool_choice.disable_parallel_tool_use", "parallel_tool_calls", "parallel_tool_calls")
+            let openais = "parallel_tool_calls";
+            one_of(["tool_choice.disable_parallel_tool_use", openais, openais, openais])
         }
         Field::Strict => "tools.strict".into(),
     }

@@ -8,6 +8,8 @@ use router_core::{
     chat::{Message, Part, Prompt, Role},
 };
 
+use crate::dialect::openai_responses;
+
 /// What a result says that nobody recorded.
 const UNRECORDED: &str = "(No result of this call was recorded.)";
 
@@ -46,6 +48,12 @@ impl Misfit<'_> {
                 "messages: messages with role 'tool' must be a response to a preceding message with 'tool_calls': {id} \
                  is none"
             ),
+            (Self::Unanswered(id), Some(openai_responses::NAME)) => {
+                format!("input: No tool output found for function call {id}.")
+            }
+            (Self::Uncalled(id), Some(openai_responses::NAME)) => {
+                format!("input: No tool call found for function call output with call_id {id}.")
+            }
             (Self::Unanswered(id), _) => format!(
                 "messages: `tool_use` ids were found without `tool_result` blocks immediately after: {id}. Each \
                  `tool_use` block must have a corresponding `tool_result` block in the next message."

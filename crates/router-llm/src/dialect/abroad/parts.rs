@@ -9,7 +9,7 @@ use router_core::{
 use serde_json::{Map, Value, json};
 
 use super::fields::is_neutral;
-use crate::dialect::{Quirks, proof};
+use crate::dialect::{Quirks, openai_responses, proof};
 
 /// Where the parts are going.
 pub(super) struct Abroad<'a> {
@@ -19,6 +19,22 @@ pub(super) struct Abroad<'a> {
 
 /// Fields of blocks and messages whose loss changes no answer, or that are read elsewhere.
 const SILENT: [&str; 4] = ["output_config", "caller", "toolset_name", "annotations"];
+
+/// The same of OpenAI's responses: names and states of items, and how they were told apart.
+const SILENT_OF_RESPONSES: [&str; 12] = [
+    "id",
+    "status",
+    "role",
+    "phase",
+    "message",
+    "refusal",
+    "summary",
+    "content",
+    "name",
+    "namespace",
+    "custom",
+    "logprobs",
+];
 
 /// The hint that says up to where a prompt is to be kept: Anthropic's word, which OpenRouter understands in OpenAI's
 /// dialect.
@@ -56,11 +72,15 @@ impl Abroad<'_> {
                     carried.push(Part::ToolResult { id, parts: self.all(parts, losses)?, is_error });
                 }
                 Part::Thinking { text, signature } => {
-                    losses.note_if(signature.as_deref().is_some_and(proof::is_anthropics), "thinking.signature");
+                    self.note_proof(signature.as_deref(), losses);
                     carried.push(Part::Thinking { text, signature });
                 }
-                Part::RedactedThinking(_) => losses.note("redacted_thinking"),
-                part @ (Part::Text(_) | Part::Image(_) | Part::Document(_) | Part::ToolUse { .. }) => {
+                Part::RedactedThinking(_) if self.dialect != "anthropic" => losses.note("redacted_thinking"),
+                part @ (Part::RedactedThinking(_)
+                | Part::Text(_)
+                | Part::Image(_)
+                | Part::Document(_)
+                | Part::ToolUse { .. }) => {
                     carried.push(part);
                 }
             }
@@ -71,27 +91,42 @@ impl Abroad<'_> {
     fn other(&self, dialect: &str, raw: &Raw, carried: &mut Vec<Part>, losses: &mut Losses) -> Result<()> {
         let Ok(block) = raw.decode::<Map<String, Value>>() else { return Ok(()) };
         let Some(kind) = block.get("type").and_then(Value::as_str) else {
-            self.further(block, carried, losses);
+            self.further(dialect, block, carried, losses);
             return Ok(());
         };
         match (dialect, kind) {
             // The provider's books, which are nobody's words.
             ("anthropic", "text") => {}
             ("anthropic", _) => carried.extend(said(kind, &block, losses)?),
+            // What its provider keeps and the model is to see; all else is what the provider did, of which the answer
+            // that came of it is told in words.
+            (openai_responses::NAME, kind) if kind != "item_reference" && !kind.starts_with("input_") => {
+                losses.note(kind.to_owned());
+            }
             _ => return Err(refused(kind)),
         }
         Ok(())
     }
 
+    /// A proof is lost on everybody but its maker.
+    fn note_proof(&self, signature: Option<&str>, losses: &mut Losses) {
+        let Some(signature) = signature else { return };
+        losses.note_if(self.dialect != "anthropic" && proof::is_anthropics(signature), "thinking.signature");
+        let responses = proof::made_by(openai_responses::NAME, signature).is_some();
+        losses.note_if(self.dialect != openai_responses::NAME && responses, "reasoning.encrypted_content");
+    }
+
     /// Fields that add to the part before them, or to their message.
-    fn further(&self, fields: Map<String, Value>, carried: &mut Vec<Part>, losses: &mut Losses) {
+    fn further(&self, dialect: &str, fields: Map<String, Value>, carried: &mut Vec<Part>, losses: &mut Losses) {
+        let own: &[&str] = if dialect == openai_responses::NAME { &SILENT_OF_RESPONSES } else { &[] };
         for (name, value) in fields {
+            let silent = SILENT.contains(&name.as_str()) || own.contains(&name.as_str());
             if name == CACHE_HINT && self.keeps_hints() {
                 hint(
                     carried,
                     Part::Other { dialect: self.dialect, raw: Raw::trusted(json!({ name: value }).to_string()) },
                 );
-            } else if !is_neutral(&value) && !SILENT.contains(&name.as_str()) {
+            } else if !is_neutral(&value) && !silent {
                 losses.note(name);
             }
         }

@@ -8,7 +8,7 @@ use router_core::{
 use serde_json::{Map, Value};
 
 use super::fields::is_neutral;
-use crate::dialect::Quirks;
+use crate::dialect::{Quirks, openai_responses};
 
 /// What Claude Code offers so that the field is never empty; it is never to be called.
 const PLACEHOLDER: &str = "DeferredToolPlaceholder";
@@ -56,6 +56,10 @@ const MEMORY: &str = r#"{"type":"object","properties":{"command":{"type":"string
 /// loading, so that what stood before them stands there still.
 pub(super) fn carried(prompt: &Prompt, quirks: &Quirks, losses: &mut Losses) -> Result<Option<Vec<ToolSpec>>> {
     let Some(told) = prompt.extra.get("tools").and_then(Value::as_array) else { return Ok(None) };
+    if prompt.origin == Some(openai_responses::NAME) {
+        note_hosted(told, quirks, losses);
+        return Ok(None);
+    }
     let loaded = loaded(prompt);
     // The provider's search is not to be had elsewhere, so the model is given at once what it might have found.
     let all = told.iter().any(|tool| kind(tool).is_some_and(|kind| kind.starts_with(SEARCH)));
@@ -82,6 +86,18 @@ pub(super) fn carried(prompt: &Prompt, quirks: &Quirks, losses: &mut Losses) -> 
     let is_told = |tool: &ToolSpec| told.iter().any(|entry| entry.get("name").is_some_and(|name| *name == *tool.name));
     tools.extend(prompt.tools.iter().filter(|tool| !is_told(tool)).cloned());
     Ok(Some(tools))
+}
+
+/// Clients of OpenAI's responses offer tools that their provider would run always, whether they need them or not: there
+/// each is a loss. The ones that they run themselves are functions already.
+fn note_hosted(told: &[Value], quirks: &Quirks, losses: &mut Losses) {
+    for entry in told {
+        match kind(entry) {
+            Some(own) if openai_responses::OWN_TOOLS.contains(&own) => {}
+            Some(hosted) => losses.note(format!("tools.{hosted}")),
+            None => note_further(entry, quirks, losses),
+        }
+    }
 }
 
 fn kind(tool: &Value) -> Option<&str> {

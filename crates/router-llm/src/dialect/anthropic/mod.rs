@@ -84,7 +84,7 @@ impl Language for Anthropic {
     }
 
     fn carries(&self, body: &[u8]) -> bool {
-        memchr::memmem::find(body, proof::UNSIGNED.as_bytes()).is_none()
+        !proof::stands_in(body)
     }
 
     fn scan(&self, event: &[u8], shape: Shape) -> Mark {

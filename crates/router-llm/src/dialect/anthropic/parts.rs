@@ -97,8 +97,7 @@ fn thinking(fields: &mut Fields<'_>) -> Result<Part, Misfit> {
         Some(thought) if text.is_empty() => thought,
         Some(_) | None => text,
     };
-    let says = |mark: &String| proof::is_anthropics(mark) || proof::borne(mark, Borne::Details).is_some();
-    Ok(Part::Thinking { text, signature: signature.filter(says) })
+    Ok(Part::Thinking { text, signature: signature.filter(|mark| proof::says(mark)) })
 }
 
 fn tool_result(fields: &mut Fields<'_>) -> Result<Part, Misfit> {

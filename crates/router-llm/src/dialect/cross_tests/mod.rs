@@ -5,6 +5,7 @@ mod ollama;
 mod properties;
 mod replies;
 mod requests;
+mod responses;
 mod traps;
 mod traps_replies;
 mod traps_tools;

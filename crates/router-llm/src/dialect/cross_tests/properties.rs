@@ -98,7 +98,7 @@ pub(super) fn reply() -> impl Strategy<Value = Vec<Event>> {
 }
 
 /// The reply as a client is told of it: under the name that it asked for, with an id in any case.
-fn as_told(events: &[Event], id: &str) -> Folded {
+pub(super) fn as_told(events: &[Event], id: &str) -> Folded {
     let mut folded = fold(events.iter().cloned());
     folded.model = Some(told().model);
     folded.id.get_or_insert_with(|| id.to_owned());

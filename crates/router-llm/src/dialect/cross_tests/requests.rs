@@ -13,7 +13,7 @@ use crate::{
     provider::ProviderKind,
 };
 
-fn translated(from: &dyn Language, to: &dyn Language, body: &Value, model: &str) -> Value {
+pub(super) fn translated(from: &dyn Language, to: &dyn Language, body: &Value, model: &str) -> Value {
     let prompt = from.decode(&Bytes::from(body.to_string())).unwrap();
     let quirks = Known::of(ProviderKind::Compatible, model).quirks;
     let ask = Ask { shape: Shape::Stream, quirks: &quirks, ..Ask::of(&prompt, model) };
@@ -249,7 +249,7 @@ fn a_thought_of_another_provider_never_reaches_anthropic() {
     assert_eq!(sent["messages"], own["messages"]);
 }
 
-fn with(mut body: Value, fields: &Value) -> Value {
+pub(super) fn with(mut body: Value, fields: &Value) -> Value {
     body["model"] = "m".into();
     body["messages"] = json!([{ "role": "user", "content": "hi" }]);
     body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());

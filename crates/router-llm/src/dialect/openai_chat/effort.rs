@@ -14,7 +14,7 @@ const OFF: &str = "none";
 const USUAL: [&str; 4] = [OFF, "low", "medium", "high"];
 
 /// The value of `reasoning_effort`; `None` leaves it to the model.
-pub(super) fn effort<'a>(ask: &Ask<'a>) -> Result<Option<&'a str>> {
+pub(in crate::dialect) fn effort<'a>(ask: &Ask<'a>) -> Result<Option<&'a str>> {
     let Some(thinking) = ask.prompt.thinking.as_ref() else { return Ok(None) };
     let Some(asked) = asked(thinking) else { return Ok(None) };
     let Some(rank) = LEVELS.iter().position(|level| *level == asked) else {

@@ -206,7 +206,7 @@ fn tool_choice(choice: &ToolChoice) -> Value {
 }
 
 /// SHA-256 in hex: whoever has to find a user again can compute it with the tools of any system.
-fn hashed(user: &str) -> String {
+pub(in crate::dialect) fn hashed(user: &str) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, user.as_bytes());
     let nibbles = digest.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);
     nibbles.filter_map(|nibble| char::from_digit(nibble.into(), 16)).collect()

@@ -10,11 +10,14 @@ use super::NAME;
 pub(super) fn tell(error: &Error) -> (u16, Bytes) {
     match error.words() {
         Some(words) if words.dialect == NAME && words.status >= 400 => (words.status, words.body.clone()),
-        Some(_) | None => {
-            let (status, kind, code) = status_type_and_code(error);
-            (status, write(error, kind, code))
-        }
+        Some(_) | None => tell_ourselves(error),
     }
+}
+
+/// The same in our own words.
+pub(in crate::dialect) fn tell_ourselves(error: &Error) -> (u16, Bytes) {
+    let (status, kind, code) = status_type_and_code(error);
+    (status, write(error, kind, code))
 }
 
 fn write(error: &Error, kind: &str, code: Option<&str>) -> Bytes {
@@ -23,7 +26,7 @@ fn write(error: &Error, kind: &str, code: Option<&str>) -> Bytes {
 }
 
 /// The same for a path at which nothing is.
-pub(super) fn tell_nowhere(error: &Error) -> (u16, Bytes) {
+pub(in crate::dialect) fn tell_nowhere(error: &Error) -> (u16, Bytes) {
     let (status, kind, _) = status_type_and_code(error);
     (status, write(error, kind, Some("unknown_url")))
 }

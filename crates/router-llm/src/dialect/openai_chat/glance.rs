@@ -61,10 +61,15 @@ fn choices(json: &[u8], mark: &mut Mark) {
 
 /// Writes `model` wherever the frame names another one.
 pub(super) fn rename(frame: &Bytes, model: &str) -> Option<Bytes> {
+    rename_at(frame, names(frame), model)
+}
+
+/// Writes `model` at all `places` where another name stands.
+pub(in crate::dialect) fn rename_at(frame: &Bytes, places: Vec<Range<usize>>, model: &str) -> Option<Bytes> {
     let name = serde_json::Value::from(model).to_string();
     let mut renamed = Vec::new();
     let mut kept = 0;
-    for at in names(frame) {
+    for at in places {
         if frame.get(at.clone()) != Some(name.as_bytes()) {
             renamed.extend_from_slice(frame.get(kept..at.start)?);
             renamed.extend_from_slice(name.as_bytes());

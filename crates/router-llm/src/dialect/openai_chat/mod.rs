@@ -2,16 +2,16 @@
 
 mod calls;
 mod details;
-mod effort;
-mod encode;
-mod failure;
-mod glance;
-mod names;
+pub(super) mod effort;
+pub(super) mod encode;
+pub(super) mod failure;
+pub(super) mod glance;
+pub(super) mod names;
 mod reply;
-mod request;
-mod schema;
+pub(super) mod request;
+pub(super) mod schema;
 mod sound;
-mod tools;
+pub(super) mod tools;
 mod turns;
 pub(super) mod words;
 mod writer;

@@ -11,7 +11,7 @@ const LONGEST: usize = 64;
 const DIGITS: usize = 8;
 
 /// `name` as OpenAI takes it: the same for the same name, in every request.
-pub(super) fn spelled(name: &str) -> Cow<'_, str> {
+pub(in crate::dialect) fn spelled(name: &str) -> Cow<'_, str> {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
     if name.len() <= LONGEST && name.chars().all(allowed) {
         return Cow::Borrowed(name);
@@ -23,7 +23,7 @@ pub(super) fn spelled(name: &str) -> Cow<'_, str> {
 }
 
 /// The tools that are spelled otherwise: as they are written, and as the client has them.
-pub(super) fn respelled(prompt: &Prompt) -> Vec<(String, String)> {
+pub(in crate::dialect) fn respelled(prompt: &Prompt) -> Vec<(String, String)> {
     let names = prompt.tools.iter().map(|tool| (spelled(&tool.name), &tool.name));
     names
         .filter(|(spelled, name)| *spelled != name.as_str())

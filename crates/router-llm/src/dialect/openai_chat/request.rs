@@ -207,7 +207,7 @@ fn image(fields: &mut Fields<'_>) -> Result<Vec<Part>, Misfit> {
     Ok([Part::Image(picture(url))].into_iter().chain(further(inner)?).collect())
 }
 
-fn picture(url: String) -> Image {
+pub(in crate::dialect) fn picture(url: String) -> Image {
     match data_url(&url) {
         Some((media_type, data)) => Image::Inline { media_type: media_type.to_owned(), data: data.to_owned() },
         None => Image::Url(url),
@@ -215,7 +215,7 @@ fn picture(url: String) -> Image {
 }
 
 /// The media type and the base64 of a `data:` URL.
-fn data_url(url: &str) -> Option<(&str, &str)> {
+pub(in crate::dialect) fn data_url(url: &str) -> Option<(&str, &str)> {
     url.strip_prefix("data:")?.split_once(";base64,")
 }
 

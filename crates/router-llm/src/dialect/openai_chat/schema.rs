@@ -11,7 +11,7 @@ use super::sound;
 pub(super) const BRANCHES: [&str; 3] = ["anyOf", "oneOf", "allOf"];
 
 /// The schema of a tool from another dialect, changed only where OpenAI would refuse it.
-pub(super) fn plain(tool: &ToolSpec) -> Cow<'_, Raw> {
+pub(in crate::dialect) fn plain(tool: &ToolSpec) -> Cow<'_, Raw> {
     if sound::is_sound(&tool.schema) {
         return Cow::Borrowed(&tool.schema);
     }
@@ -24,7 +24,7 @@ pub(super) fn plain(tool: &ToolSpec) -> Cow<'_, Raw> {
 }
 
 /// Whether OpenAI can hold a model to the schema: every object closed and every property required.
-pub(super) fn is_strict(schema: &Raw) -> bool {
+pub(in crate::dialect) fn is_strict(schema: &Raw) -> bool {
     schema.decode::<Value>().is_ok_and(|schema| closed(&schema))
 }
 

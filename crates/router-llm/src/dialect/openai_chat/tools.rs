@@ -10,7 +10,7 @@ use serde_json::{Value, value::RawValue};
 use crate::dialect::fields::{Fields, Misfit, read};
 
 /// The input of a tool that takes a text, as a schema.
-const ONE_TEXT: &str =
+pub(in crate::dialect) const ONE_TEXT: &str =
     r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}"#;
 
 /// What a question offers.
@@ -75,7 +75,7 @@ fn of_text(mut custom: Fields<'_>) -> Result<ToolSpec, Misfit> {
 }
 
 /// The schema with the `type` that OpenAI lets one leave out.
-fn typed(schema: Raw) -> Raw {
+pub(in crate::dialect) fn typed(schema: Raw) -> Raw {
     let Some(inner) = schema.as_str().trim().strip_prefix('{') else { return schema };
     if scan::find(schema.bytes(), "/type").is_some() {
         return schema;

@@ -3,7 +3,7 @@
 use futures_util::StreamExt;
 use router_core::{
     Kind, Outcome, Raw, Reply, Secret,
-    chat::{Chat, Part, Prompt, Shape, ToolSpec, fold},
+    chat::{Chat, Part, Prompt, Reference, Shape, ToolSpec, fold},
 };
 
 use super::{
@@ -72,8 +72,15 @@ const ODD: &str = r#"{ "x_unknown":[1, 2.50,1e3], "messages":[ {"content":"h\u00
 
 #[tokio::test]
 async fn a_question_in_the_providers_dialect_is_spliced() {
-    let kinds =
-        [(OpenAi, None), (Anthropic, None), (Ollama, None), (Azure, None), (LmStudio, None), (OpenRouter, None)];
+    let kinds = [
+        (OpenAi, None),
+        (Anthropic, None),
+        (Ollama, None),
+        (Azure, None),
+        (LmStudio, None),
+        (OpenRouter, None),
+        (OpenAi, Some(Api::Responses)),
+    ];
     for (kind, dialect) in kinds {
         for (model, written) in [("big", "\"big\""), ("org/gpt \"4\"", "\"org/gpt \\\"4\\\"\"")] {
             let mut mock = indifferent().await;
@@ -83,6 +90,27 @@ async fn a_question_in_the_providers_dialect_is_spliced() {
             assert_eq!(seen.body, ODD.replace("\"big\"", written), "{kind:?}");
             assert_eq!(seen.header("content-length"), Some(&*seen.body.len().to_string()), "{kind:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn what_refers_to_a_kept_reply_is_written_out_for_everybody_but_who_keeps_it() {
+    const ASKED: &str = r#"{"model":"m","previous_response_id":"resp_1","input":"and?"}"#;
+    const WHOLE: &str = r#"{"model":"m","input":[{"role":"user","content":"first"},{"role":"user","content":"and?"}]}"#;
+    let cases = [
+        (OpenAi, Some("openai"), true),
+        (OpenAi, Some("other"), false),
+        (OpenAi, None, false),
+        (Ollama, Some("ollama"), false),
+    ];
+    for (kind, kept_by, as_it_came) in cases {
+        let mut mock = indifferent().await;
+        let provider = provider(kind, Some(Api::Responses), &mock.url);
+        let reference = Reference { kept_by: kept_by.map(Into::into), whole: WHOLE.into() };
+        ask(&provider, arrived(provider.language(), ASKED, &[], "m").referring(reference)).await.unwrap_err();
+        let body: serde_json::Value = serde_json::from_slice(&mock.seen().await.body).unwrap();
+        assert_eq!(body.get("previous_response_id").is_some(), as_it_came, "{kind:?} {kept_by:?}");
+        assert_eq!(body["input"][0]["content"][0]["text"] == "first", !as_it_came, "{kind:?} {kept_by:?}");
     }
 }
 

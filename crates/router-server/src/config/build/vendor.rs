@@ -44,17 +44,24 @@ pub(super) struct Vendor {
 
 /// What there is to know of a vendor.
 pub(super) fn vendor(kind: ProviderKind) -> Vendor {
-    use DialectName::{Anthropic, Ollama, OpenAi};
+    use DialectName::{Anthropic, Ollama, OpenAi, Responses};
     let (keys, address, needs_key, dialects): (&[&Variable], _, _, &[_]) = match kind {
-        ProviderKind::OpenAi => (&[&OPENAI_API_KEY], Some(&OPENAI_BASE_URL), true, &[OpenAi]),
+        ProviderKind::OpenAi => (&[&OPENAI_API_KEY], Some(&OPENAI_BASE_URL), true, &[OpenAi, Responses]),
         ProviderKind::Anthropic => (&[&ANTHROPIC_API_KEY], Some(&ANTHROPIC_BASE_URL), true, &[Anthropic]),
-        ProviderKind::OpenRouter => (&[&OPENROUTER_API_KEY], Some(&OPENROUTER_BASE_URL), true, &[OpenAi, Anthropic]),
-        ProviderKind::Azure => {
-            (&[&AZURE_OPENAI_API_KEY, &AZURE_API_KEY], Some(&AZURE_OPENAI_ENDPOINT), true, &[OpenAi, Anthropic])
+        ProviderKind::OpenRouter => {
+            (&[&OPENROUTER_API_KEY], Some(&OPENROUTER_BASE_URL), true, &[OpenAi, Anthropic, Responses])
         }
-        ProviderKind::Ollama => (&[], None, false, &[Ollama, OpenAi, Anthropic]),
-        ProviderKind::LmStudio => (&[&LMSTUDIO_API_KEY], Some(&LMSTUDIO_BASE_URL), false, &[OpenAi, Anthropic]),
-        ProviderKind::Compatible => (&[], None, false, &[OpenAi, Anthropic, Ollama]),
+        ProviderKind::Azure => (
+            &[&AZURE_OPENAI_API_KEY, &AZURE_API_KEY],
+            Some(&AZURE_OPENAI_ENDPOINT),
+            true,
+            &[OpenAi, Anthropic, Responses],
+        ),
+        ProviderKind::Ollama => (&[], None, false, &[Ollama, OpenAi, Anthropic, Responses]),
+        ProviderKind::LmStudio => {
+            (&[&LMSTUDIO_API_KEY], Some(&LMSTUDIO_BASE_URL), false, &[OpenAi, Anthropic, Responses])
+        }
+        ProviderKind::Compatible => (&[], None, false, &[OpenAi, Anthropic, Ollama, Responses]),
         ProviderKind::Model2Vec | ProviderKind::Echo => (&[], None, false, &[]),
     };
     Vendor { keys, address, needs_key, dialects }

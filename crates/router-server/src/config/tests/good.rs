@@ -131,6 +131,10 @@ fn providers_of_a_file() {
         ("house: { base_url: http://localhost:9/ }", at("http://localhost:9", provider("house", Compatible))),
         ("azure: { endpoint: https://a.example, api_key: k }", at("https://a.example", keyed("azure", Azure, "k"))),
         (
+            "openai: { dialect: responses, api_key: k }",
+            ProviderSettings { dialect: Some(DialectName::Responses), ..keyed("openai", OpenAi, "k") },
+        ),
+        (
             "lmstudio: { dialect: anthropic, model: qwen }",
             ProviderSettings {
                 dialect: Some(DialectName::Anthropic),
