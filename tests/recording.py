@@ -20,6 +20,7 @@ class Recorded:
     path: str
     headers: dict[str, str]
     body: dict
+    raw: bytes = b""
 
 
 @dataclass
@@ -121,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _record(self, body: bytes) -> Recorded:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        recorded = Recorded(self.command, self.path, headers, json.loads(body) if body else {})
+        recorded = Recorded(self.command, self.path, headers, json.loads(body) if body else {}, body)
         self.owner.recorded.append(recorded)
         return recorded
 

@@ -9,10 +9,11 @@ use std::{
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, Kind, Raw, Result, Scope};
+use crate::{Error, Kind, Raw, Result, Scope, chat::Losses};
 
 /// The context of one call. Passed by reference; a layer that narrows it makes its own.
 #[derive(Clone)]
@@ -24,6 +25,7 @@ pub struct Cx {
     pulse: Pulse,
     trail: Arc<Trail>,
     local: bool,
+    insists: bool,
 }
 
 impl Cx {
@@ -37,6 +39,7 @@ impl Cx {
             pulse: Pulse::default(),
             trail: Arc::default(),
             local: false,
+            insists: false,
         }
     }
 
@@ -76,6 +79,12 @@ impl Cx {
     #[must_use]
     pub fn aside(&self) -> Self {
         Self { trail: Arc::default(), ..self.clone() }
+    }
+
+    /// The same call, of which nobody else is left to be asked: an open breaker lets it through as its probe.
+    #[must_use]
+    pub fn insisting(&self) -> Self {
+        Self { insists: true, ..self.clone() }
     }
 
     /// Narrows the deadline to `time` from now, and tells whose fault it will be when it passes: `late` if it is this
@@ -130,6 +139,11 @@ impl Cx {
     /// The upstream's signs of life.
     pub fn pulse(&self) -> &Pulse {
         &self.pulse
+    }
+
+    /// Whether nobody else is left to be asked.
+    pub fn insists(&self) -> bool {
+        self.insists
     }
 
     /// What was done for the call so far.
@@ -250,6 +264,20 @@ impl Pulse {
 #[derive(Debug, Default)]
 pub struct Trail {
     attempts: AtomicU32,
+    bill: Mutex<Bill>,
+    dropped: Mutex<Losses>,
+}
+
+/// What the models cost that were asked for one call.
+#[derive(Clone, Copy, Debug, Default)]
+enum Bill {
+    /// Nobody has answered yet.
+    #[default]
+    Nothing,
+    /// This, in US dollars.
+    Dollars(f64),
+    /// Somebody answered of whom nobody knows what he costs.
+    Unknown,
 }
 
 impl Trail {
@@ -261,6 +289,34 @@ impl Trail {
     /// How many there were.
     pub fn attempts(&self) -> u32 {
         self.attempts.load(Ordering::Relaxed)
+    }
+
+    /// A model answered, and that cost `dollars`, where it is known.
+    pub fn spend(&self, dollars: Option<f64>) {
+        let mut bill = self.bill.lock();
+        *bill = match (*bill, dollars) {
+            (Bill::Nothing, Some(more)) => Bill::Dollars(more),
+            (Bill::Dollars(so_far), Some(more)) => Bill::Dollars(so_far + more),
+            (Bill::Unknown, _) | (_, None) => Bill::Unknown,
+        };
+    }
+
+    /// What all of it cost, in US dollars; `None` where not all of it is known, which is not the same as nothing.
+    pub fn cost(&self) -> Option<f64> {
+        match *self.bill.lock() {
+            Bill::Dollars(dollars) => Some(dollars),
+            Bill::Nothing | Bill::Unknown => None,
+        }
+    }
+
+    /// What of the question could not be put to whoever was asked last.
+    pub fn lose(&self, losses: &Losses) {
+        self.dropped.lock().clone_from(losses);
+    }
+
+    /// What of the question could not be put to whoever was asked last.
+    pub fn dropped(&self) -> Losses {
+        self.dropped.lock().clone()
     }
 }
 
@@ -293,6 +349,23 @@ mod tests {
         assert_eq!(cx.wait(std::future::pending::<()>()).await.unwrap_err().kind(), Kind::Deadline);
         cx.cancel().cancel();
         assert_eq!(cx.wait(std::future::pending::<()>()).await.unwrap_err().kind(), Kind::Cancelled);
+    }
+
+    #[test]
+    fn a_bill_is_known_where_all_of_it_is() {
+        let table: [(&[Option<f64>], Option<f64>); 4] = [
+            (&[], None),
+            (&[Some(0.5), Some(0.25)], Some(0.75)),
+            (&[Some(0.0)], Some(0.0)),
+            (&[None, Some(1.0)], None),
+        ];
+        for (spent, expect) in table {
+            let trail = Trail::default();
+            for dollars in spent {
+                trail.spend(*dollars);
+            }
+            assert_eq!(trail.cost(), expect, "{spent:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -135,6 +135,17 @@ pub struct Verbatim {
     pub body: Bytes,
 }
 
+/// By how much a question does not fit a model's context window, in tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Excess {
+    /// The question.
+    pub question: u64,
+    /// The answer that it asks for, where only both together are too much.
+    pub answer: Option<u64>,
+    /// What there is room for.
+    pub window: u64,
+}
+
 /// A failure. Cheap to clone, so that every caller who waited for one call can be told.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
@@ -148,6 +159,7 @@ struct Inner {
     retry_after: Option<Duration>,
     hint: Option<String>,
     verbatim: Option<Verbatim>,
+    excess: Option<Excess>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -174,6 +186,7 @@ impl Error {
             retry_after: None,
             hint: None,
             verbatim: None,
+            excess: None,
             source: None,
         }))
     }
@@ -216,6 +229,12 @@ impl Error {
         self.with(|inner| inner.verbatim = Some(verbatim))
     }
 
+    /// Says by how much the question is too long, so that clients are told it in the words that they act on.
+    #[must_use]
+    pub fn by(self, excess: Excess) -> Self {
+        self.with(|inner| inner.excess = Some(excess))
+    }
+
     /// Keeps the cause, for the log.
     #[must_use]
     pub fn because(self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
@@ -255,6 +274,11 @@ impl Error {
     /// The upstream's own words, where they may be handed on.
     pub fn words(&self) -> Option<&Verbatim> {
         self.0.verbatim.as_ref()
+    }
+
+    /// By how much the question is too long, where that is known.
+    pub fn excess(&self) -> Option<Excess> {
+        self.0.excess
     }
 
     /// See [`Kind::is_fault`].

@@ -20,8 +20,8 @@ pub mod tool;
 mod upstream;
 
 pub use cx::{Caller, Cx, NoPeer, Note, Peer, Pulse, Trail};
-pub use error::{Error, Kind, Outcome, Result, Verbatim};
-pub use meter::{Fact, Meter, NoMeter, Observation, Strategy};
+pub use error::{Error, Excess, Kind, Outcome, Result, Verbatim};
+pub use meter::{Charge, Fact, Meter, NoMeter, Observation, Strategy};
 pub use query::{Fingerprint, Query, Repeat, Scope};
 pub use raw::Raw;
 pub use recording::Recording;

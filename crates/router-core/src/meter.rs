@@ -11,6 +11,9 @@ pub trait Meter: Send + Sync + 'static {
 
     /// A call of `upstream` is over, to its last byte.
     fn observe(&self, upstream: &Name, observation: Observation);
+
+    /// A model answered, and somebody pays for it.
+    fn charge(&self, _: &Charge<'_>) {}
 }
 
 /// One thing that a layer did.
@@ -74,6 +77,23 @@ pub struct Observation {
     pub source: Source,
     /// Tokens, where they are known.
     pub usage: Usage,
+}
+
+/// What an answer of a model took and cost, and whose it was. Every name in it is one of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Charge<'a> {
+    /// Who answered.
+    pub upstream: &'a Name,
+    /// The alias that was asked for, where one was.
+    pub alias: Option<&'a Name>,
+    /// Who asked.
+    pub caller: &'a Name,
+    /// The tokens that it told.
+    pub usage: Usage,
+    /// What they cost in US dollars, where that is known.
+    pub dollars: Option<f64>,
+    /// How many parts of the question had to be left out for it.
+    pub dropped: usize,
 }
 
 /// Counts nothing.

@@ -3,6 +3,7 @@
 mod event;
 mod keep;
 mod loss;
+mod needs;
 mod prompt;
 mod reply;
 mod wire;
@@ -10,6 +11,7 @@ mod wire;
 pub use event::{Block, Event, Folded, StopReason, Usage, fold};
 pub use keep::{Keep, Keeping, Reach};
 pub use loss::{Losses, OnLoss};
+pub use needs::Needs;
 pub use prompt::{Document, Format, Image, Message, Part, Prompt, Role, Thinking, ThinkingMode, ToolChoice, ToolSpec};
 pub use reply::{ChatRecording, ChatReply, Frame};
 pub use wire::{Dialect, FrameDecoder, Meta, Reference, Shape, Wire};
@@ -30,10 +32,14 @@ pub struct Chat {
     pub shape: Shape,
     /// What came with it and is worth forwarding to an upstream of the dialect it came in.
     pub meta: Meta,
-    /// What is done when its upstream has no words for all of it.
-    pub on_loss: OnLoss,
     /// Whether its answer may be kept, and whether a kept one will do.
     pub keep: Keep,
+    /// What is done when its upstream has no words for all of it, where whoever asks says so.
+    pub on_loss: Option<OnLoss>,
+    /// What it asks of a model beside words.
+    pub needs: Needs,
+    /// The most tokens that its answer may have at whoever is asked now, where that is less than it asks for.
+    pub cap: Option<u64>,
     wire: Option<Arc<Wire>>,
     reference: Option<Arc<Reference>>,
     prompt: Arc<OnceLock<Result<Arc<Prompt>>>>,
@@ -46,8 +52,10 @@ impl Chat {
             model: model.into(),
             shape,
             meta,
-            on_loss: OnLoss::default(),
             keep: Keep::default(),
+            on_loss: None,
+            needs: wire.needs,
+            cap: None,
             wire: Some(Arc::new(wire)),
             reference: None,
             prompt: Arc::default(),
@@ -60,8 +68,10 @@ impl Chat {
             model: model.into(),
             shape,
             meta: Meta::default(),
-            on_loss: OnLoss::default(),
             keep: Keep::default(),
+            on_loss: None,
+            needs: Needs::of(&prompt),
+            cap: None,
             wire: None,
             reference: None,
             prompt: Arc::new(OnceLock::from(Ok(Arc::new(prompt)))),
@@ -126,6 +136,7 @@ impl Chat {
     pub fn change(&mut self, change: impl FnOnce(&mut Prompt)) -> Result<()> {
         let mut prompt = Prompt::clone(&*self.prompt()?);
         change(&mut prompt);
+        self.needs = Needs::of(&prompt);
         self.wire = None;
         self.prompt = Arc::new(OnceLock::from(Ok(Arc::new(prompt))));
         Ok(())

@@ -4,7 +4,7 @@ use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{Event, Prompt};
+use super::{Event, Needs, Prompt};
 use crate::{Name, Result};
 
 /// A wire format for chats. The dialects implement it; here it is only a thing that can decode itself.
@@ -52,6 +52,10 @@ pub struct Wire {
     pub body: Bytes,
     /// Where in the body the model's name stands, with its quotes.
     pub model: Range<usize>,
+    /// Where in the body the number stands that limits the answer, where it has one that may be lowered.
+    pub limit: Option<Range<usize>>,
+    /// What a glance at the body tells of what it needs.
+    pub needs: Needs,
 }
 
 /// What a question refers to that was said before and is kept on our side, so that not every upstream can follow it.
@@ -71,15 +75,20 @@ impl Wire {
         (before, after)
     }
 
-    /// The same question with `text` inserted at byte `at`, which must not be within the model's name.
+    /// The same question with `text` inserted at byte `at`, which must not be within the model's name or the limit.
     #[must_use]
     pub fn inserted(&self, at: usize, text: &str) -> Self {
         let (before, after) = self.body.split_at(at.min(self.body.len()));
-        let shift = if at <= self.model.start { text.len() } else { 0 };
+        let moved = |range: &Range<usize>| {
+            let shift = if at <= range.start { text.len() } else { 0 };
+            range.start + shift..range.end + shift
+        };
         Self {
             dialect: self.dialect,
             body: [before, text.as_bytes(), after].concat().into(),
-            model: self.model.start + shift..self.model.end + shift,
+            model: moved(&self.model),
+            limit: self.limit.as_ref().map(moved),
+            needs: self.needs,
         }
     }
 }

@@ -69,7 +69,7 @@ impl<U> Breaker<U> {
 
 impl<Q: Query, U: Upstream<Q>> Upstream<Q> for Breaker<U> {
     async fn call(&self, cx: &Cx, query: Q) -> Result<Q::Reply> {
-        let admission = Admission::to(&self.guard).map_err(|error| error.at(self.guard.name()))?;
+        let admission = Admission::to(&self.guard, cx).map_err(|error| error.at(self.guard.name()))?;
         match self.inner.call(cx, query).await {
             Ok(reply) => Ok(admission.answered(reply)),
             Err(error) => Err(admission.failed(error.at(self.guard.name()))),
@@ -86,9 +86,12 @@ struct Admission {
 }
 
 impl Admission {
-    fn to(guard: &Arc<Guard>) -> Result<Self> {
+    fn to(guard: &Arc<Guard>, cx: &Cx) -> Result<Self> {
         if let Some(left) = guard.throttle().remaining() {
             return Err(cooling_down(left));
+        }
+        if cx.insists() {
+            guard.circuit.insist();
         }
         let ticket = guard.circuit.admit().map_err(|rejection| rejected(rejection, guard))?;
         guard.in_flight.fetch_add(1, Ordering::Relaxed);

@@ -168,6 +168,16 @@ impl Circuit {
         }
     }
 
+    /// Lets a probe through before its time, because nobody else is left to be asked. It says nothing about how long the
+    /// upstream needs: when it fails, the breaker is open for no longer than it was.
+    pub(super) fn insist(&self) {
+        let mut inner = self.inner.lock();
+        if let Phase::Open { .. } = inner.phase {
+            inner.trips = inner.trips.saturating_sub(1);
+            self.half_open(&mut inner);
+        }
+    }
+
     /// The state, since when, and for how much longer no probe is let through.
     pub(super) fn standing(&self) -> (State, Duration, Option<Duration>) {
         let inner = self.inner.lock();

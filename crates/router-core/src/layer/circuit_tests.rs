@@ -132,6 +132,24 @@ async fn what_is_learnt_too_late_is_ignored() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_insists_is_the_probe_and_makes_nothing_worse() {
+    let circuit = opened();
+    for _ in 0..9 {
+        circuit.insist();
+        let probe = circuit.admit().unwrap();
+        circuit.insist();
+        assert!(circuit.admit().is_err(), "one at a time");
+        circuit.settle(probe, FAULT);
+        let usual = BreakerPolicy::default().recovery;
+        assert!(circuit.standing().2.unwrap() <= usual.mul_f64(1.2), "no longer than it was");
+    }
+    circuit.insist();
+    calls(&circuit, [Verdict::Success; 2]);
+    circuit.insist();
+    assert_eq!(state(&circuit), State::Closed);
+}
+
+#[tokio::test(start_paused = true)]
 async fn can_be_closed_or_probed_by_hand() {
     let circuit = opened();
     circuit.early_probe();

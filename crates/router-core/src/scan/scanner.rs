@@ -68,6 +68,11 @@ impl<'a> Scanner<'a> {
         self.json.get(self.at..).unwrap_or_default()
     }
 
+    /// What stands where the walk has been.
+    pub fn seen(&self, at: Range<usize>) -> &'a [u8] {
+        self.json.get(at).unwrap_or_default()
+    }
+
     /// The first byte of what comes next.
     pub fn peek(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.byte() {

@@ -4,27 +4,35 @@ use std::ops::Range;
 
 use router_core::{
     Error, Kind, Result,
+    chat::Needs,
     scan::{Fault, Flaw, Scanner},
 };
 
+use super::glimpse;
+
+/// Where the values of some keys stand.
+type Places<const N: usize> = [Option<Range<usize>>; N];
+
 /// Checks that `body` is one JSON object in UTF-8, of bounded depth and without a duplicate key at its top, and tells
-/// where the values of `keys` stand.
-pub(super) fn read<const N: usize>(body: &[u8], keys: [&str; N]) -> Result<[Option<Range<usize>>; N]> {
+/// where the values of `keys` stand, and which parts that not every model reads are among the messages.
+pub(super) fn read<const N: usize>(body: &[u8], keys: [&str; N]) -> Result<(Places<N>, Needs)> {
     scan(body, keys).map_err(|flaw| refused(body, flaw))
 }
 
-fn scan<const N: usize>(body: &[u8], keys: [&str; N]) -> std::result::Result<[Option<Range<usize>>; N], Flaw> {
+fn scan<const N: usize>(body: &[u8], keys: [&str; N]) -> std::result::Result<(Places<N>, Needs), Flaw> {
     let mut found = [const { None }; N];
+    let mut needs = Needs::default();
     let mut scanner = Scanner::checked(body)?;
     scanner.distinct(|scanner, key| {
-        let value = scanner.value()?;
+        let value =
+            if glimpse::HOLDERS.contains(&key) { glimpse::see(scanner, &mut needs)? } else { scanner.value()? };
         if let Some((place, _)) = found.iter_mut().zip(keys).find(|(_, wanted)| *wanted == key) {
             *place = Some(value);
         }
         Ok(())
     })?;
     scanner.end()?;
-    Ok(found)
+    Ok((found, needs))
 }
 
 fn refused(body: &[u8], flaw: Flaw) -> Error {
@@ -47,7 +55,7 @@ mod tests {
     #[test]
     fn tells_where_the_chosen_keys_stand() {
         let body = br#" { "a" : [1, {"model": 2}], "mod\u0065l" : "m\"x", "stream":true } "#;
-        let [model, stream, absent] = read(body, ["model", "stream", "absent"]).unwrap();
+        let ([model, stream, absent], _) = read(body, ["model", "stream", "absent"]).unwrap();
         assert_eq!(&body[model.unwrap()], br#""m\"x""#);
         assert_eq!(&body[stream.unwrap()], b"true");
         assert_eq!(absent, None);

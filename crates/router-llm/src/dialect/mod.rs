@@ -9,6 +9,7 @@ mod blocks;
 pub mod embeddings;
 mod envelope;
 mod fields;
+mod glimpse;
 mod infill;
 pub mod ollama;
 pub mod openai_chat;
@@ -19,6 +20,7 @@ mod proof;
 mod refusal;
 mod stops;
 mod think_tags;
+mod too_long;
 
 #[cfg(test)]
 mod cross_tests;
@@ -29,7 +31,7 @@ pub(crate) use amend::Amend;
 use bytes::Bytes;
 use router_core::{
     Error, Result,
-    chat::{Dialect, Event, Losses, Meta, Prompt, Shape, Usage},
+    chat::{Dialect, Event, Losses, Meta, Needs, Prompt, Shape, Usage},
 };
 use tokio::time::Instant;
 
@@ -120,6 +122,10 @@ pub struct Head {
     pub shape: Shape,
     /// Whether a stream should tell its usage; dialects that always do say `true`.
     pub usage: bool,
+    /// Where the number stands that limits the answer.
+    pub limit_at: Option<Range<usize>>,
+    /// What it asks of a model beside words.
+    pub needs: Needs,
 }
 
 /// A question to be written for an upstream.

@@ -13,7 +13,7 @@ use super::envelope;
 /// Where the system has a field of its own: a text, or a list of blocks.
 pub(super) fn field(question: &Wire, key: &str, text: &str) -> Option<Wire> {
     let body = &question.body;
-    let [at] = envelope::read(body, [key]).ok()?;
+    let ([at], _) = envelope::read(body, [key]).ok()?;
     let Some(at) = at else { return first_member(question, &format!("{}:{},", quoted(key), quoted(text))) };
     match body.get(at.start)? {
         b'"' => Some(question.inserted(at.start + 1, &inner(text))),
@@ -26,11 +26,11 @@ pub(super) fn field(question: &Wire, key: &str, text: &str) -> Option<Wire> {
 /// take only one.
 pub(super) fn messages(question: &Wire, text: &str) -> Option<Wire> {
     let body = &question.body;
-    let [Some(list)] = envelope::read(body, ["messages"]).ok()? else { return None };
+    let ([Some(list)], _) = envelope::read(body, ["messages"]).ok()? else { return None };
     if let Some(first) = first(body.get(list.clone())?) {
         let first = list.start + first.start..list.start + first.end;
         let message = body.get(first.clone())?;
-        let [role, content] = envelope::read(message, ["role", "content"]).ok()?;
+        let ([role, content], _) = envelope::read(message, ["role", "content"]).ok()?;
         let role = said(message.get(role?)?)?;
         let content = content.filter(|content| message.get(content.start) == Some(&b'"'));
         if let (Some(content), "system" | "developer") = (content, &*role) {
@@ -83,7 +83,7 @@ mod tests {
     fn wire(language: &'static dyn Language, body: &str) -> Wire {
         let body = Bytes::from(body.to_owned());
         let head = language.head(&body).unwrap();
-        Wire { dialect: language, body, model: head.model_at }
+        Wire { dialect: language, body, model: head.model_at, limit: head.limit_at, needs: head.needs }
     }
 
     #[test]

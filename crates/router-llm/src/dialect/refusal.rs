@@ -6,6 +6,8 @@ use bytes::Bytes;
 use router_core::{Error, Kind, Outcome, Verbatim, chat::Meta};
 use serde_json::Value;
 
+use super::too_long;
+
 /// The most of a vendor's message that is handed on, in bytes.
 const MESSAGE_LIMIT: usize = 2000;
 
@@ -142,7 +144,10 @@ fn judge(status: u16, complaint: &Complaint) -> Error {
         (Kind::Credential, _) => Error::new(kind, format!("the provider refused our credential (status {status})"))
             .hint("check the provider's api_key and its rights"),
         (_, "") => Error::new(kind, format!("the provider answered with status {status} and no reason")),
-        (Kind::TooLong, message) => Error::new(kind, message).hint("shorten the conversation"),
+        (Kind::TooLong, message) => {
+            let error = Error::new(kind, message).hint("shorten the conversation");
+            too_long::read(message).into_iter().fold(error, Error::by)
+        }
         (_, message) => Error::new(kind, message),
     };
     error.outcome_is(outcome)

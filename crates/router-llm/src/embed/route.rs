@@ -95,7 +95,7 @@ mod tests {
         let asked = Arc::<Mutex<Vec<String>>>::default();
         let scripted = |number| Scripted { number, asked: Arc::clone(&asked) }.boxed();
         let targets = targets.iter().filter_map(|target| Target::read(target)).collect();
-        let aliases = vec![Alias { name: "embed".into(), targets }];
+        let aliases = vec![Alias { name: "embed".into(), targets, on_loss: None }];
         let names = Names::new(aliases, "one".into(), ["one", "two", "mute"].map(Name::from)).unwrap();
         let embedders = [("one".into(), scripted(1.0)), ("two".into(), scripted(2.0))].into();
         let route = EmbedRoute::new(Arc::new(names), embedders, Arc::new(NoMeter));

@@ -80,7 +80,7 @@ fn typed() -> Chat {
 fn wire(language: &'static dyn Language, body: &str) -> Chat {
     let body = Bytes::from(body.to_owned());
     let head = language.head(&body).expect("a head");
-    let wire = Wire { dialect: language, body, model: head.model_at };
+    let wire = Wire { dialect: language, body, model: head.model_at, limit: head.limit_at, needs: head.needs };
     Chat::arrived(wire, Meta::default(), head.model, head.shape)
 }
 

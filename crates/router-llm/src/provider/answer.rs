@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::{HeaderMap, Response, StatusCode, header, response::Parts};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header, response::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use router_core::{
     Error, Kind, Outcome, Result,
@@ -132,5 +132,44 @@ fn worth_keeping(headers: &HeaderMap) -> Meta {
         let name = name.as_str();
         KEPT.contains(&name) || KEPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
     });
-    kept.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect()
+    let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
+    kept.filter_map(|(name, value)| {
+        // A date is one by the upstream's own clock: only the time until then means anything here.
+        let value = if name == header::RETRY_AFTER {
+            seconds_until(value, headers).or_else(|| text(value))
+        } else {
+            text(value)
+        };
+        Some((name.as_str(), value?))
+    })
+    .collect()
+}
+
+/// How long it is until an HTTP date, by the clock of whoever sent it.
+fn seconds_until(then: &HeaderValue, headers: &HeaderMap) -> Option<String> {
+    let date = |value: &HeaderValue| httpdate::parse_http_date(value.to_str().ok()?).ok();
+    let (then, now) = (date(then)?, date(headers.get(header::DATE)?)?);
+    Some(then.duration_since(now).unwrap_or_default().as_secs().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_to_come_back_at_is_a_time_to_wait() {
+        let now = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+        let table = [
+            (vec![("retry-after", "7")], Some("7")),
+            (vec![("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT"), now], Some("30")),
+            (vec![("retry-after", "Sun, 06 Nov 1994 08:00:00 GMT"), now], Some("0")),
+            (vec![("retry-after", "soon"), now], Some("soon")),
+            (vec![now], None),
+        ];
+        for (headers, expect) in table {
+            let headers: HeaderMap =
+                headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+            assert_eq!(worth_keeping(&headers).get("retry-after"), expect, "{headers:?}");
+        }
+    }
 }

@@ -53,7 +53,7 @@ impl Provider {
                 (Pieces::from(body), texts.inputs.len())
             }
         };
-        question::refuse_losses(query.on_loss, &query.model, &dropped)?;
+        question::refuse_losses(Some(query.on_loss), &query.model, &dropped)?;
         let address = self.endpoint.beside(chats, embeddings)?.address(&query.model)?;
         let mut request = Request::post(address).body(body).map_err(|error| {
             Error::new(Kind::Internal, "the question for the provider could not be put into words").because(error)

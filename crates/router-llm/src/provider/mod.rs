@@ -79,8 +79,12 @@ impl Provider {
         self.endpoint.is_loopback()
     }
 
-    async fn exchange(&self, chat: &Chat) -> Result<ChatReply> {
+    async fn exchange(&self, cx: &Cx, chat: &Chat) -> Result<ChatReply> {
         let question = question::write(self, chat)?;
+        if !question.dropped.is_empty() {
+            tracing::debug!(provider = %self.name, model = %chat.model, dropped = %question.dropped, "not carried");
+            cx.trail().lose(&question.dropped);
+        }
         let response = self.client.send(question.request).await?;
         let mut reply = answer::read(self.language, chat.shape, response).await?;
         reply.provenance_mut().dropped = question.dropped;
@@ -107,8 +111,8 @@ impl Provider {
 /// Asks the provider. The deadlines are those of the layers around it: it waits for as long as it is polled, and
 /// dropping the future or the reply closes the request.
 impl Upstream<Chat> for Provider {
-    async fn call(&self, _: &Cx, chat: Chat) -> Result<ChatReply> {
-        let mut reply = self.exchange(&chat).await.map_err(|error| self.told(error))?;
+    async fn call(&self, cx: &Cx, chat: Chat) -> Result<ChatReply> {
+        let mut reply = self.exchange(cx, &chat).await.map_err(|error| self.told(error))?;
         let provenance = reply.provenance_mut();
         provenance.upstream = Some(Arc::clone(&self.name));
         provenance.model = Some(chat.model);

@@ -5,14 +5,14 @@ use std::ops::Range;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use router_core::{
-    Error, Kind, Result,
-    chat::{Chat, Losses, Meta, OnLoss, Shape},
+    Error, Kind, Outcome, Result,
+    chat::{Chat, Losses, Meta, OnLoss, Shape, Wire},
 };
 
 use super::{Api, Provider};
 use crate::{
     client::Pieces,
-    dialect::{Amend, Ask, Framing},
+    dialect::{Amend, Ask, Framing, Quirks},
     models::Known,
 };
 
@@ -43,7 +43,7 @@ pub(super) fn write(provider: &Provider, chat: &Chat) -> Result<Question> {
     let spoken = chat.wire_for(own).filter(|wire| wire.dialect.name() == provider.language.name());
     let mut dropped = Losses::default();
     let (body, amend) = match spoken.filter(|wire| provider.language.carries(&wire.body)) {
-        Some(wire) => (splice(&wire.body, &wire.model, &chat.model)?, Amend::default()),
+        Some(wire) => (question_of(wire, chat)?, Amend::default()),
         None => encode(provider, chat, &mut dropped)?,
     };
     refuse_losses(chat.on_loss, &chat.model, &dropped)?;
@@ -56,13 +56,24 @@ pub(super) fn write(provider: &Provider, chat: &Chat) -> Result<Question> {
 }
 
 /// Refuses a question of which something would be lost, where that is not wanted.
-pub(super) fn refuse_losses(on_loss: OnLoss, model: &str, dropped: &Losses) -> Result<()> {
-    match on_loss {
-        OnLoss::Reject if !dropped.is_empty() => {
-            Err(Error::new(Kind::Refused, format!("{model} cannot be told {dropped}"))
-                .hint("leave it out, or let it be dropped with `on_loss: degrade`"))
+pub(super) fn refuse_losses(on_loss: Option<OnLoss>, model: &str, dropped: &Losses) -> Result<()> {
+    if on_loss == Some(OnLoss::Reject) && !dropped.is_empty() {
+        let error = Error::new(Kind::Refused, format!("{model} cannot be told {dropped}"));
+        let hint = "leave it out, or let it be dropped with `on_loss: degrade`";
+        return Err(error.outcome_is(Outcome::NotSent).hint(hint));
+    }
+    Ok(())
+}
+
+/// The body of a chat as it came, but for the model's name, and for a limit of the answer that is more than the model has
+/// room for. Nothing is copied, unless there is such a limit.
+fn question_of(wire: &Wire, chat: &Chat) -> Result<Pieces> {
+    match wire.limit.clone().zip(chat.cap) {
+        Some((limit, cap)) => {
+            let name = Bytes::from(serde_json::Value::from(&*chat.model).to_string());
+            lowered(&wire.body, [(wire.model.clone(), name), (limit, cap.to_string().into())])
         }
-        OnLoss::Reject | OnLoss::Degrade => Ok(()),
+        None => splice(&wire.body, &wire.model, &chat.model),
     }
 }
 
@@ -76,9 +87,22 @@ pub(super) fn splice(body: &Bytes, at: &Range<usize>, model: &str) -> Result<Pie
     }
 }
 
+/// The body with two places of it written anew.
+fn lowered(body: &Bytes, mut changes: [(Range<usize>, Bytes); 2]) -> Result<Pieces> {
+    changes.sort_by_key(|(at, _)| at.start);
+    let [(one, first), (two, second)] = changes;
+    match (body.get(..one.start), body.get(one.end..two.start), body.get(two.end..)) {
+        (Some(before), Some(between), Some(after)) => {
+            Ok(Pieces::from(Bytes::from([before, &first, between, &second, after].concat())))
+        }
+        _ => Err(Error::new(Kind::Internal, "what is to be changed stands outside of its question")),
+    }
+}
+
 fn encode(provider: &Provider, chat: &Chat, losses: &mut Losses) -> Result<(Pieces, Amend)> {
     let prompt = chat.prompt()?;
     let quirks = Known::of(provider.preset.kind, &chat.model).quirks.and(provider.preset.quirks);
+    let quirks = Quirks { max_output: quirks.max_output.into_iter().chain(chat.cap).min(), ..quirks };
     let ask = Ask { shape: chat.shape, quirks: &quirks, ..Ask::of(&prompt, &chat.model) };
     Ok((Pieces::from(provider.language.encode(&ask, losses)?), Amend::of(provider.language, &ask)))
 }

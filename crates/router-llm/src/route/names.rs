@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use router_core::{Error, Kind, Name, Result};
+use router_core::{Error, Kind, Name, Result, chat::OnLoss};
 
 use super::{near::nearest, target::Target};
 
@@ -13,6 +13,8 @@ pub struct Alias {
     pub name: Name,
     /// Who is asked, in this order.
     pub targets: Vec<Target>,
+    /// What is done when the one who is asked has no words for all of a question; a question may say otherwise.
+    pub on_loss: Option<OnLoss>,
 }
 
 impl Alias {
@@ -144,7 +146,8 @@ mod tests {
 
     fn names(aliases: &[(&str, &[&str])]) -> Result<Names> {
         let targets = |names: &[&str]| names.iter().map(|name| Target::read(name).unwrap()).collect();
-        let aliases = aliases.iter().map(|(name, list)| Alias { name: (*name).into(), targets: targets(list) });
+        let aliases =
+            aliases.iter().map(|(name, list)| Alias { name: (*name).into(), targets: targets(list), on_loss: None });
         Names::new(aliases.collect(), "one".into(), ["one", "two", "three"].map(Name::from))
     }
 

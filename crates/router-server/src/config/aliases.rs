@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 
 use super::{
     file::Choices,
-    leaf::{Bytes, Hidden, Period, Positive, Share, Switch, Text, Time},
+    leaf::{Bytes, Hidden, Period, Positive, Share, Switch, Text, Time, words},
     read::{Read, Reader, Spanned, section},
     tree::{Node, Value},
 };
@@ -14,8 +14,20 @@ section! {
     AliasMap {
         /// Who is asked: `provider/model`, or a list of them that falls back in order.
         candidates: Choices,
+        /// What is done when the one who is asked has no words for all of a question.
+        on_loss: LossWord,
         /// What is kept of the answers.
         cache: KeepFile,
+    }
+}
+
+words! {
+    /// What is done when the one who is asked has no words for all of a question.
+    LossWord, "is not a way to deal with a loss" {
+        /// He is asked without that, and the answer says so.
+        Degrade = "degrade",
+        /// The next candidate is asked; where there is none, the question is refused.
+        Reject = "reject",
     }
 }
 

@@ -4,7 +4,7 @@ use std::{ffi::OsString, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use router_core::{
     Name, Secret,
-    chat::Keeping,
+    chat::{Keeping, OnLoss},
     layer::{
         breaker::BreakerPolicy, cache::CachePolicy, chaos::ChaosPolicy, limit::LimitPolicy, retry::RetryPolicy,
         timeout::TimeoutPolicy,
@@ -154,6 +154,8 @@ pub struct Alias {
     pub name: Name,
     /// Who is asked, in this order.
     pub choices: Vec<Choice>,
+    /// What is done when the one who is asked has no words for all of a question; `None` leaves that to the question.
+    pub on_loss: Option<OnLoss>,
     /// How its answers are kept; `None` is not at all, unless a client's rule or a request says otherwise.
     pub keeping: Option<Keeping>,
 }

@@ -86,7 +86,7 @@ pub async fn ask(gateway: &Arc<Gateway>, visit: &Visit, body: &Bytes) -> Respons
     let call = {
         let (gateway, cx) = (Arc::clone(gateway), visit.cx.clone());
         let mut chat = question.into_chat(model);
-        chat.keep = visit.keep;
+        (chat.keep, chat.on_loss) = (visit.keep, visit.on_loss);
         async move { gateway.models.all.call(&cx, chat).await }
     };
     if streamed { stream_answer(call, &visit).await } else { whole_answer(call, &visit).await }
@@ -267,6 +267,7 @@ async fn whole_answer(call: impl Future<Output = Result<ChatReply>>, visit: &Vis
     let body = answered(&answer, folded.usage, &provenance, visit);
     let mut response = json_response(&body, visit);
     visit.sign(response.headers_mut(), &provenance);
+    visit.bill(response.headers_mut());
     response
 }
 
@@ -383,11 +384,12 @@ pub(super) fn json_response(body: &Value, visit: &Visit) -> Response<Body> {
 mod tests {
     use std::time::Duration;
 
-    use router_core::Caller;
+    use router_core::{Caller, NoMeter};
     use router_llm::{
         echo::Echo,
         enhance::{ClientRule, ClientRules},
-        route::{Names, Route},
+        models::Known,
+        route::{Names, Route, RouteSpec},
     };
 
     use super::*;
@@ -395,7 +397,15 @@ mod tests {
     /// Nobody but the echo, which also answers whatever `raycast` asks for.
     fn models() -> Models {
         let names = Arc::new(Names::new(Vec::new(), "echo".into(), ["echo".into()]).expect("names"));
-        let route = Route::new(Arc::clone(&names), [("echo".into(), Echo.boxed())].into());
+        let route = Route::new(RouteSpec {
+            names: Arc::clone(&names),
+            providers: [("echo".into(), Echo.boxed())].into(),
+            known: Box::new(|_| Known::default()),
+            stays: Box::new(|_| true),
+            label: Box::new(|target| Arc::clone(&target.provider)),
+            counter: Arc::default(),
+            meter: Arc::new(NoMeter),
+        });
         let rule = ClientRule { model: Some("echo/echo".into()), ..ClientRule::default() };
         let rules = Arc::new(ClientRules::new([("raycast".into(), rule)], String::new, route.boxed()));
         Models {

@@ -47,9 +47,9 @@ impl Asked {
         let head = language.head(&body)?;
         let told = Told::of(visit.id(), head.model.as_str(), crate::clock::unix_seconds());
         let told = Told { usage: head.usage, repeated: language.repeated(&body), ..told };
-        let wire = Wire { dialect: language, body, model: head.model_at };
+        let wire = Wire { dialect: language, body, model: head.model_at, limit: head.limit_at, needs: head.needs };
         let mut chat = Chat::arrived(wire, worth_forwarding(headers), head.model, head.shape);
-        chat.keep = visit.keep;
+        (chat.keep, chat.on_loss) = (visit.keep, visit.on_loss);
         Ok(Self { language, told, chat, speaker: None })
     }
 
@@ -151,6 +151,7 @@ async fn whole(language: &'static dyn Language, told: Told, reply: ChatReply, vi
     match gather(language, told, reply).await {
         Ok(body) => {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            visit.bill(&mut headers);
             respond(headers, Body::from(body))
         }
         Err(error) => reject(&error, reject::Shape::Dialect(language), visit),

@@ -169,10 +169,13 @@ fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>>
     }
 }
 
+/// What is said to us under a name of ours.
+const TOLD_TO_US: [&str; 2] = ["x-mcp-router-cache", "x-mcp-router-on-loss"];
+
 /// Takes off what only we may say: nobody outside speaks in our name.
 fn strip(headers: &mut HeaderMap) {
-    let ours: Vec<HeaderName> =
-        headers.keys().filter(|name| name.as_str().starts_with("x-mcp-router-")).cloned().collect();
+    let is_ours = |name: &str| name.starts_with("x-mcp-router-") && !TOLD_TO_US.contains(&name);
+    let ours: Vec<HeaderName> = headers.keys().filter(|name| is_ours(name.as_str())).cloned().collect();
     for name in ours {
         headers.remove(name);
     }

@@ -11,6 +11,7 @@ mod enhance;
 mod health;
 mod keep;
 mod leftover;
+mod loss;
 mod mcp;
 mod models;
 mod ollama;
@@ -114,10 +115,11 @@ impl House {
     fn admit(&self, parts: &mut Parts, client: Option<&str>, request_id: &Arc<str>) -> (Visit, Option<Error>) {
         let (access, rules) = (access(&parts.uri), &self.gateway.models.rules);
         let admitted = self.door.admit(parts, access, Arc::clone(request_id));
-        match admitted.and_then(|caller| client::named(caller, client, &parts.headers, rules)) {
-            Ok(caller) => {
+        let admitted = admitted.and_then(|caller| client::named(caller, client, &parts.headers, rules));
+        match admitted.and_then(|caller| Ok((caller, loss::read(&parts.headers)?))) {
+            Ok((caller, on_loss)) => {
                 let (keep, by_path) = (keep::read(&parts.headers), client.is_some());
-                (Visit { keep, by_path, ..Visit::new(caller, CALL_TIME) }.ruled(rules), None)
+                (Visit { keep, by_path, on_loss, ..Visit::new(caller, CALL_TIME) }.ruled(rules), None)
             }
             Err(error) => (Visit::new(Caller::anonymous(Arc::clone(request_id)), CALL_TIME), Some(error)),
         }

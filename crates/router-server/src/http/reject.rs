@@ -63,7 +63,8 @@ pub fn reject(error: &Error, shape: Shape, visit: &Visit) -> Response<Body> {
     {
         forward(headers, words.meta.iter().map(|(name, value)| (&**name, &**value)));
     }
-    let provenance = Provenance { upstream: error.upstream().cloned(), ..Provenance::default() };
+    let (upstream, dropped) = (error.upstream().cloned(), visit.cx.trail().dropped());
+    let provenance = Provenance { upstream, dropped, ..Provenance::default() };
     visit.sign(headers, &provenance);
     response
 }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use router_core::{Caller, Cx, Provenance, Trail, chat::Keep};
+use router_core::{
+    Caller, Cx, Provenance, Trail,
+    chat::{Keep, OnLoss},
+};
 use router_llm::enhance::{ClientRules, Signs};
 
 /// A request that was let in. It rides in the request's extensions.
@@ -17,13 +20,16 @@ pub struct Visit {
     pub keep: Keep,
     /// Whether its path names the client.
     pub by_path: bool,
+    /// What he says about what may be lost.
+    pub on_loss: Option<OnLoss>,
 }
 
 impl Visit {
     /// A visit whose questions must be answered before `time` has passed.
     pub fn new(caller: Caller, time: std::time::Duration) -> Self {
         let caller = Arc::new(caller);
-        Self { cx: Cx::new(Arc::clone(&caller), time), caller, keep: Keep::default(), by_path: false }
+        let cx = Cx::new(Arc::clone(&caller), time);
+        Self { cx, caller, keep: Keep::default(), by_path: false, on_loss: None }
     }
 
     /// The id of the request.
@@ -53,6 +59,14 @@ impl Visit {
     pub fn sign(&self, headers: &mut HeaderMap, provenance: &Provenance) {
         sign(headers, self.cx.trail(), provenance);
     }
+
+    /// Tells what an answer cost, where all of that is known: it is when the last byte of it is.
+    pub fn bill(&self, headers: &mut HeaderMap) {
+        let cost = self.cx.trail().cost().map(decimal);
+        if let Some(Ok(cost)) = cost.as_deref().map(HeaderValue::from_str) {
+            headers.insert("x-mcp-router-cost", cost);
+        }
+    }
 }
 
 fn sign(headers: &mut HeaderMap, trail: &Trail, provenance: &Provenance) {
@@ -77,7 +91,33 @@ fn sign(headers: &mut HeaderMap, trail: &Trail, provenance: &Provenance) {
     headers.insert("x-mcp-router-attempts", HeaderValue::from(trail.attempts()));
 }
 
+/// Dollars as a plain decimal, to the billionth: `0.000123`.
+fn decimal(dollars: f64) -> String {
+    let text = format!("{dollars:.9}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// A new id: it only has to be new, not secret.
 pub fn new_request_id() -> Arc<str> {
     format!("req_{:016x}{:08x}", fastrand::u64(..), fastrand::u32(..)).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dollars_are_written_plainly() {
+        let table = [
+            (0.0, "0"),
+            (0.000_123, "0.000123"),
+            (1e-7, "0.0000001"),
+            (12.5, "12.5"),
+            (0.1 + 0.2, "0.3"),
+            (100.0, "100"),
+        ];
+        for (dollars, expect) in table {
+            assert_eq!(decimal(dollars), expect);
+        }
+    }
 }

@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use super::bill::Bill;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 use router_core::{
-    Fact, Meter, Name, Observation,
+    Charge, Fact, Meter, Name, Observation,
     layer::{breaker::State, guard::Standing},
 };
 
@@ -33,6 +34,7 @@ pub struct Metrics {
     rejections: Family<ServerLabels, Counter>,
     tokens_available: Family<ServerLabels, Gauge>,
     fallbacks: Family<FallbackLabels, Counter>,
+    bill: Bill,
     health_duration: Histogram,
 }
 
@@ -80,7 +82,7 @@ struct FallbackLabels {
 
 /// A name from the configuration, shared, not copied.
 #[derive(Clone, Debug, Hash, PartialEq, Eq)]
-struct Label(Name);
+pub(super) struct Label(pub(super) Name);
 
 impl prometheus_client::encoding::EncodeLabelValue for Label {
     fn encode(&self, encoder: &mut prometheus_client::encoding::LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
@@ -115,6 +117,7 @@ impl Metrics {
             rejections: Family::default(),
             tokens_available: Family::default(),
             fallbacks: Family::default(),
+            bill: Bill::default(),
             health_duration: seconds(),
         };
         metrics.register();
@@ -149,6 +152,7 @@ impl Metrics {
             self.tokens_available.clone(),
         );
         r.register("fallbacks", "Answers that another source gave", self.fallbacks.clone());
+        self.bill.register(r);
         r.register("health_check_duration_seconds", "Time to answer /health", self.health_duration.clone());
     }
 
@@ -215,6 +219,10 @@ impl Metrics {
 }
 
 impl Meter for Metrics {
+    fn charge(&self, charge: &Charge<'_>) {
+        self.bill.charge(charge);
+    }
+
     fn fact(&self, upstream: &Name, fact: Fact) {
         let labels = ServerLabels { server: Label(Arc::clone(upstream)) };
         match fact {

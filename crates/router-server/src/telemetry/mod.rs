@@ -1,5 +1,6 @@
 //! What operators see: metrics in Prometheus text, and logs written off the request path.
 
+mod bill;
 pub mod log;
 pub mod metrics;
 mod spool;

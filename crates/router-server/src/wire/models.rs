@@ -26,9 +26,9 @@ use router_llm::{
     echo::{self, Echo},
     embed::{EmbedRoute, Files, Model2Vec},
     enhance::{ClientRule, ClientRules, Manner, Rewriting},
-    models::ModelCard,
+    models::{Known, ModelCard},
     provider::{Api, Provider, ProviderKind, ProviderSpec},
-    route::{Alias, Names, Route, Target},
+    route::{Alias, Names, Route, RouteSpec, Target},
 };
 use tokio_util::task::TaskTracker;
 
@@ -55,10 +55,12 @@ pub struct Built {
 pub fn build(config: &Config, metrics: &Arc<Metrics>, tasks: &TaskTracker) -> Result<Built> {
     let (mut providers, mut embedders) = (HashMap::new(), HashMap::new());
     let mut parts: Vec<Box<dyn Part>> = Vec::new();
+    let mut staying = HashMap::new();
     for settings in &config.providers {
         let (name, upstreams) = (&settings.name, upstreams(settings, tasks)?);
         let stays = stays(settings, upstreams.is_local);
         let links = links(settings, upstreams, config, metrics);
+        staying.insert(Arc::clone(name), stays);
         let chats = Fence::new(Arc::clone(&links.chats).boxed(), Arc::clone(name), move |chat| stays(&chat.model));
         let vectors = Fence::new(Arc::clone(&links.embeddings).boxed(), Arc::clone(name), move |ask| stays(&ask.model));
         providers.insert(Arc::clone(name), chats.boxed());
@@ -66,7 +68,15 @@ pub fn build(config: &Config, metrics: &Arc<Metrics>, tasks: &TaskTracker) -> Re
         parts.push(Box::new(ProviderPart::new(Arc::clone(name), links)));
     }
     let names = Arc::new(names(config)?);
-    let route = Route::new(Arc::clone(&names), providers).with_meter(Arc::clone(metrics) as Arc<dyn Meter>);
+    let route = Route::new(RouteSpec {
+        names: Arc::clone(&names),
+        providers,
+        known: Box::new(known(config)),
+        stays: Box::new(move |target| staying.get(&target.provider).is_some_and(|stays| stays(&target.model))),
+        label: Box::new(label(config)),
+        counter: Arc::default(),
+        meter: Arc::clone(metrics) as Arc<dyn Meter>,
+    });
     let embeddings = EmbedRoute::new(Arc::clone(&names), embedders, Arc::clone(metrics) as Arc<dyn Meter>);
     let rules = Arc::new(ClientRules::new(rules(config), clock::today, route.boxed()));
     let defaults = defaults(config);
@@ -89,11 +99,11 @@ pub fn build(config: &Config, metrics: &Arc<Metrics>, tasks: &TaskTracker) -> Re
 fn names(config: &Config) -> Result<Names> {
     let named = config.models.iter().map(|alias| {
         let targets = alias.choices.iter().map(target).collect();
-        Alias { name: Arc::clone(&alias.name), targets }
+        Alias { name: Arc::clone(&alias.name), targets, on_loss: alias.on_loss }
     });
     // `echo` answers by its bare name whatever the default provider is; an alias of that name goes before it.
     let echo = Target { provider: echo::NAME.into(), model: echo::NAME.into() };
-    let aliases = named.chain([Alias { name: echo::NAME.into(), targets: vec![echo] }]);
+    let aliases = named.chain([Alias { name: echo::NAME.into(), targets: vec![echo], on_loss: None }]);
     let providers = config.providers.iter().map(|provider| Arc::clone(&provider.name));
     Names::new(aliases.collect(), Arc::clone(&config.default_provider), providers)
         .context("the models of the configuration")
@@ -151,6 +161,24 @@ impl Guarded {
                 .boxed();
             (guard, stack)
         })
+    }
+}
+
+/// What is known of the models of each provider.
+fn known(config: &Config) -> impl Fn(&Target) -> Known + Send + Sync + 'static {
+    let kinds =
+        config.providers.iter().filter_map(|settings| Some((Arc::clone(&settings.name), vendor(settings.kind)?)));
+    let kinds: HashMap<Name, ProviderKind> = kinds.collect();
+    move |target| kinds.get(&target.provider).map(|kind| Known::of(*kind, &target.model)).unwrap_or_default()
+}
+
+/// What a model is called in metrics: names that clients made up must not become labels, they go by their provider's.
+fn label(config: &Config) -> impl Fn(&Target) -> Name + Send + Sync + 'static {
+    let listed = config.providers.iter().map(|settings| (Arc::clone(&settings.name), listed(settings, config)));
+    let listed: HashMap<Name, BTreeMap<Name, Name>> = listed.collect();
+    move |target| {
+        let named = listed.get(&target.provider).and_then(|models| models.get(&target.model));
+        Arc::clone(named.unwrap_or(&target.provider))
     }
 }
 

@@ -1,11 +1,14 @@
 //! Errors, both ways: what one inside a reply means, and how a client of this dialect is told of a failure.
 
 use bytes::Bytes;
-use router_core::{Error, Kind, chat::Meta};
+use router_core::{Error, Excess, Kind, chat::Meta};
 use serde_json::json;
 
-use super::{NAME, too_long};
-use crate::dialect::refusal;
+use super::NAME;
+use crate::dialect::{refusal, too_long};
+
+/// What Anthropic says when the question alone is too long.
+const PROMPT: &str = "prompt is too long";
 
 /// What an error under a status of success means.
 pub(super) fn in_band(json: &[u8]) -> Error {
@@ -52,10 +55,13 @@ fn status_and_type(error: &Error) -> (u16, &'static str) {
 /// Clients shorten a conversation when they read the words that Anthropic has for it, so these come first.
 fn message(error: &Error) -> String {
     match error.kind() {
-        Kind::TooLong if error.upstream().is_some() => match too_long::reworded(error.message()) {
-            Some(words) => format!("{words} ({error})"),
-            None => error.to_string(),
-        },
+        Kind::TooLong if error.upstream().is_some() => {
+            match error.excess().or_else(|| too_long::read(error.message())) {
+                Some(excess) => fitting(excess),
+                None if error.message().contains(PROMPT) => error.to_string(),
+                None => format!("{PROMPT} ({error})"),
+            }
+        }
         Kind::Invalid
         | Kind::Unauthorized
         | Kind::Forbidden
@@ -72,6 +78,18 @@ fn message(error: &Error) -> String {
         | Kind::Credential
         | Kind::Cancelled
         | Kind::Internal => error.to_string(),
+    }
+}
+
+/// What clients read to shorten the conversation, or to ask for a shorter answer.
+fn fitting(excess: Excess) -> String {
+    let Excess { question, answer, window } = excess;
+    match answer {
+        Some(answer) => format!(
+            "input length and `max_tokens` exceed context limit: {question} + {answer} > {window}, decrease input length \
+             or `max_tokens` and try again"
+        ),
+        None => format!("{PROMPT}: {question} tokens > {window} maximum"),
     }
 }
 

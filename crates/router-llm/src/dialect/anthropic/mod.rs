@@ -8,7 +8,6 @@ mod glance;
 mod parts;
 mod reply;
 mod request;
-mod too_long;
 mod turns;
 mod words;
 mod writer;
@@ -21,11 +20,11 @@ mod request_tests;
 use bytes::Bytes;
 use router_core::{
     Error, Kind, Result,
-    chat::{Dialect, FrameDecoder, Losses, Meta, Prompt, Shape, Wire},
+    chat::{Dialect, FrameDecoder, Losses, Meta, Needs, Prompt, Shape, Wire},
     scan,
 };
 
-use super::{Ask, Framing, Head, Language, Mark, ReplyWriter, Told, envelope, prepend, proof, refusal};
+use super::{Ask, Framing, Head, Language, Mark, ReplyWriter, Told, envelope, glimpse, prepend, proof, refusal};
 
 const NAME: &str = "anthropic";
 
@@ -59,7 +58,10 @@ impl Dialect for Anthropic {
 
 impl Language for Anthropic {
     fn head(&self, body: &Bytes) -> Result<Head> {
-        let [model, stream] = envelope::read(body, ["model", "stream"])?;
+        let ([model, stream, limit_at, tools, thinking, format, config], needs) = envelope::read(
+            body,
+            ["model", "stream", "max_tokens", "tools", "thinking", "output_format", "output_config"],
+        )?;
         let value = |at: Option<std::ops::Range<usize>>| at.and_then(|at| Some((body.get(at.clone())?, at)));
         let Some((name, model_at)) = value(model) else {
             return Err(Error::new(Kind::Invalid, "model: Field required"));
@@ -72,7 +74,17 @@ impl Language for Anthropic {
             Some(b"false" | b"null") | None => Shape::Whole,
             Some(_) => return Err(Error::new(Kind::Invalid, "stream: Input should be a valid boolean")),
         };
-        Ok(Head { model: model.into_owned(), model_at, shape, usage: true })
+        let said = |at: &Option<std::ops::Range<usize>>| at.clone().and_then(|at| body.get(at)).unwrap_or_default();
+        let kind = |value, pointer| scan::find(value, pointer).unwrap_or_default();
+        let needs = Needs {
+            tools: glimpse::is_filled(said(&tools)),
+            schema: kind(said(&format), "/type") == br#""json_schema""#
+                || kind(said(&config), "/format/type") == br#""json_schema""#,
+            thinking: kind(said(&thinking), "/type") == br#""enabled""#,
+            max_tokens: glimpse::count(said(&limit_at)),
+            ..needs
+        };
+        Ok(Head { model: model.into_owned(), model_at, shape, usage: true, limit_at, needs })
     }
 
     fn encode(&self, ask: &Ask<'_>, losses: &mut Losses) -> Result<Bytes> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use router_core::{
-    Error, Kind, Result,
+    Error, Excess, Kind, Result,
     chat::{Block, Dialect, Event, Meta, Shape, StopReason, Usage},
 };
 use serde_json::{Value, json};
@@ -423,9 +423,16 @@ fn a_question_too_long_for_another_provider_is_told_so_that_clients_shorten_it()
         )
     };
     assert_eq!(told(&error).0, 413, "ours, not a model's: {error}");
-    let (status, kind, message) = told(&error.at(&"local".into()));
+    let error = error.at(&"local".into());
+    let (status, kind, message) = told(&error);
     assert_eq!((status, kind.as_str()), (400, "invalid_request_error"));
-    assert!(message.starts_with("prompt is too long: 9001 tokens > 8192 maximum ("), "{message}");
+    assert_eq!(message, "prompt is too long: 9001 tokens > 8192 maximum");
+    let excess = Excess { question: 90, answer: Some(20), window: 100 };
+    assert_eq!(
+        told(&error.by(excess)).2,
+        "input length and `max_tokens` exceed context limit: 90 + 20 > 100, decrease input length or `max_tokens` and try \
+         again"
+    );
 }
 
 #[test]

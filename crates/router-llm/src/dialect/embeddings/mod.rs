@@ -88,7 +88,7 @@ pub struct Told<'a> {
 
 /// The head of a question whose texts stand under `input`, and where it says how the numbers are wanted.
 fn head(body: &[u8], input: &str) -> Result<(Head, Option<Range<usize>>)> {
-    let [model_at, input_at, format_at] = envelope::read(body, ["model", input, "encoding_format"])?;
+    let ([model_at, input_at, format_at], _) = envelope::read(body, ["model", input, "encoding_format"])?;
     let value = |at: &Range<usize>| body.get(at.clone());
     let Some((model, model_at)) = model_at.as_ref().and_then(value).and_then(scan::text).zip(model_at.clone()) else {
         return Err(Error::new(Kind::Invalid, "model: a string is required").hint("name the model to ask"));

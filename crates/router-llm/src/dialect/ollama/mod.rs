@@ -17,12 +17,12 @@ mod tests;
 use bytes::Bytes;
 use router_core::{
     Error, Kind, Result,
-    chat::{Dialect, FrameDecoder, Losses, Meta, Prompt, Shape, Wire},
+    chat::{Dialect, FrameDecoder, Losses, Meta, Needs, Prompt, Shape, Wire},
     scan,
 };
 use serde_json::json;
 
-use super::{Ask, Framing, Head, Language, Mark, ReplyWriter, Told, envelope, prepend, refusal};
+use super::{Ask, Framing, Head, Language, Mark, ReplyWriter, Told, envelope, glimpse, prepend, refusal};
 
 const NAME: &str = "ollama";
 
@@ -101,10 +101,10 @@ impl Language for Ollama {
 
 /// Both interfaces begin alike; they stream unless they are told not to.
 fn head(body: &Bytes) -> Result<Head> {
-    let [model_at, stream] = envelope::read(body, ["model", "stream"])?;
+    let ([model_at, stream, tools, format, think, options], needs) =
+        envelope::read(body, ["model", "stream", "tools", "format", "think", "options"])?;
     let value = |at: &Option<std::ops::Range<usize>>| at.clone().and_then(|at| body.get(at));
-    let named = value(&model_at).and_then(scan::text).filter(|model| !model.is_empty());
-    let Some((model, model_at)) = named.zip(model_at) else {
+    let Some((model, model_at)) = value(&model_at).and_then(scan::text).zip(model_at) else {
         return Err(Error::new(Kind::Invalid, "model is required"));
     };
     let shape = match value(&stream) {
@@ -112,7 +112,16 @@ fn head(body: &Bytes) -> Result<Head> {
         Some(b"true" | b"null") | None => Shape::Stream,
         Some(_) => return Err(Error::new(Kind::Invalid, "stream must be true or false")),
     };
-    Ok(Head { model: model.into_owned(), model_at, shape, usage: true })
+    let said = |at: &Option<std::ops::Range<usize>>| value(at).unwrap_or_default();
+    let needs = Needs {
+        tools: glimpse::is_filled(said(&tools)),
+        schema: said(&format).starts_with(b"{"),
+        thinking: !matches!(said(&think), b"" | b"null" | b"false"),
+        max_tokens: scan::find(said(&options), "/num_predict").and_then(glimpse::count),
+        ..needs
+    };
+    // Ollama refuses no limit, so none has to be lowered.
+    Ok(Head { model: model.into_owned(), model_at, shape, usage: true, limit_at: None, needs })
 }
 
 /// The answer to a chat that says nothing, by which clients have a model loaded; `None` for every other.

@@ -1,10 +1,13 @@
 //! How a client of this dialect is told of a failure.
 
 use bytes::Bytes;
-use router_core::{Error, Kind};
+use router_core::{Error, Excess, Kind};
 use serde_json::json;
 
 use super::NAME;
+
+/// The code by which clients know that a question does not fit the model's window.
+const TOO_LONG: &str = "context_length_exceeded";
 
 /// An error as clients know it: the upstream's own words where they are in this dialect, ours otherwise.
 pub(super) fn tell(error: &Error) -> (u16, Bytes) {
@@ -21,8 +24,29 @@ pub(in crate::dialect) fn tell_ourselves(error: &Error) -> (u16, Bytes) {
 }
 
 fn write(error: &Error, kind: &str, code: Option<&str>) -> Bytes {
-    let body = json!({ "error": { "message": error.to_string(), "type": kind, "param": null, "code": code } });
+    let excess = error.excess().filter(|_| code == Some(TOO_LONG));
+    let (message, param) = match excess {
+        Some(excess) => (fitting(excess), Some("messages")),
+        None => (error.to_string(), None),
+    };
+    let body = json!({ "error": { "message": message, "type": kind, "param": param, "code": code } });
     body.to_string().into()
+}
+
+/// What clients read to shorten the conversation.
+fn fitting(excess: Excess) -> String {
+    let Excess { question, answer, window } = excess;
+    match answer {
+        Some(answer) => format!(
+            "This model's maximum context length is {window} tokens. However, you requested {} tokens ({question} in the \
+             messages, {answer} in the completion). Please reduce the length of the messages or completion.",
+            question.saturating_add(answer)
+        ),
+        None => format!(
+            "This model's maximum context length is {window} tokens. However, your messages resulted in {question} \
+             tokens. Please reduce the length of the messages."
+        ),
+    }
 }
 
 /// The same for a path at which nothing is.
@@ -48,7 +72,7 @@ fn status_type_and_code(error: &Error) -> (u16, &'static str, Option<&'static st
         Kind::Forbidden => (403, "permission_error", Some("forbidden")),
         Kind::NotFound => (404, REQUEST, Some("model_not_found")),
         // A window is the model's; a size that we refuse ourselves is the protocol's.
-        Kind::TooLong if error.upstream().is_some() => (400, REQUEST, Some("context_length_exceeded")),
+        Kind::TooLong if error.upstream().is_some() => (400, REQUEST, Some(TOO_LONG)),
         Kind::TooLong => (413, REQUEST, Some("request_too_large")),
         Kind::Limited | Kind::Shed => (429, "rate_limit_error", Some("rate_limit_exceeded")),
         Kind::Timeout | Kind::Deadline => (504, SERVER, Some("timeout")),

@@ -24,11 +24,11 @@ mod request_tests;
 use bytes::Bytes;
 use router_core::{
     Error, Kind, Result,
-    chat::{Dialect, FrameDecoder, Losses, Meta, Prompt, Shape, Wire},
+    chat::{Dialect, FrameDecoder, Losses, Meta, Needs, Prompt, Shape, Wire},
     scan,
 };
 
-use super::{Ask, Framing, Head, Language, Mark, ReplyWriter, Told, envelope, prepend, refusal};
+use super::{Ask, Framing, Head, Language, Mark, ReplyWriter, Told, envelope, glimpse, prepend, refusal};
 
 const NAME: &str = "openai";
 
@@ -59,7 +59,19 @@ impl Dialect for OpenAiChat {
 
 impl Language for OpenAiChat {
     fn head(&self, body: &Bytes) -> Result<Head> {
-        let [model_at, stream, options] = envelope::read(body, ["model", "stream", "stream_options"])?;
+        let ([model_at, stream, options, tools, format, effort, newer, older], needs) = envelope::read(
+            body,
+            [
+                "model",
+                "stream",
+                "stream_options",
+                "tools",
+                "response_format",
+                "reasoning_effort",
+                "max_completion_tokens",
+                "max_tokens",
+            ],
+        )?;
         let value = |at: &Option<std::ops::Range<usize>>| at.clone().and_then(|at| body.get(at));
         let Some((model, model_at)) = value(&model_at).and_then(scan::text).zip(model_at) else {
             return Err(Error::new(Kind::Invalid, "model: a string is required").hint("name the model to ask"));
@@ -70,7 +82,16 @@ impl Language for OpenAiChat {
             Some(_) => return Err(Error::new(Kind::Invalid, "stream: must be true or false")),
         };
         let usage = value(&options).and_then(|options| scan::find(options, "/include_usage")) == Some(b"true");
-        Ok(Head { model: model.into_owned(), model_at, shape, usage })
+        let limit_at = newer.or(older);
+        let said = |at: &Option<std::ops::Range<usize>>| value(at).unwrap_or_default();
+        let needs = Needs {
+            tools: glimpse::is_filled(said(&tools)),
+            schema: scan::find(said(&format), "/type") == Some(br#""json_schema""#),
+            thinking: !matches!(said(&effort), b"" | b"null" | br#""none""# | br#""minimal""#),
+            max_tokens: glimpse::count(said(&limit_at)),
+            ..needs
+        };
+        Ok(Head { model: model.into_owned(), model_at, shape, usage, limit_at, needs })
     }
 
     fn encode(&self, ask: &Ask<'_>, losses: &mut Losses) -> Result<Bytes> {

@@ -21,12 +21,12 @@ mod request_tests;
 use bytes::Bytes;
 use router_core::{
     Error, Kind, Result,
-    chat::{Dialect, FrameDecoder, Losses, Meta, Prompt, Shape, Wire},
+    chat::{Dialect, FrameDecoder, Losses, Meta, Needs, Prompt, Shape, Wire},
     scan,
 };
 
 use super::{
-    Ask, Framing, Head, Language, Mark, ReplyWriter, Told, envelope,
+    Ask, Framing, Head, Language, Mark, ReplyWriter, Told, envelope, glimpse,
     openai_chat::{failure::tell_nowhere, names},
     prepend, proof,
 };
@@ -71,7 +71,8 @@ impl Dialect for OpenAiResponses {
 
 impl Language for OpenAiResponses {
     fn head(&self, body: &Bytes) -> Result<Head> {
-        let [model_at, stream] = envelope::read(body, ["model", "stream"])?;
+        let ([model_at, stream, tools, text, reasoning, limit_at], needs) =
+            envelope::read(body, ["model", "stream", "tools", "text", "reasoning", "max_output_tokens"])?;
         let value = |at: &Option<std::ops::Range<usize>>| at.clone().and_then(|at| body.get(at));
         let Some((model, model_at)) = value(&model_at).and_then(scan::text).zip(model_at) else {
             return Err(Error::new(Kind::Invalid, "model: a string is required").hint("name the model to ask"));
@@ -81,7 +82,16 @@ impl Language for OpenAiResponses {
             Some(b"false" | b"null") | None => Shape::Whole,
             Some(_) => return Err(Error::new(Kind::Invalid, "stream: must be true or false")),
         };
-        Ok(Head { model: model.into_owned(), model_at, shape, usage: true })
+        let said = |at: &Option<std::ops::Range<usize>>| value(at).unwrap_or_default();
+        let effort = scan::find(said(&reasoning), "/effort").unwrap_or_default();
+        let needs = Needs {
+            tools: glimpse::is_filled(said(&tools)),
+            schema: scan::find(said(&text), "/format/type") == Some(br#""json_schema""#),
+            thinking: !matches!(effort, b"" | b"null" | br#""none""# | br#""minimal""#),
+            max_tokens: glimpse::count(said(&limit_at)),
+            ..needs
+        };
+        Ok(Head { model: model.into_owned(), model_at, shape, usage: true, limit_at, needs })
     }
 
     fn encode(&self, ask: &Ask<'_>, losses: &mut Losses) -> Result<Bytes> {

@@ -38,7 +38,7 @@ fn provider(kind: ProviderKind, dialect: Option<Api>, url: &str) -> Provider {
 fn arrived(language: &'static dyn Language, body: &'static str, meta: &[(&str, &str)], model: &str) -> Chat {
     let body = Bytes::from_static(body.as_bytes());
     let head = language.head(&body).unwrap();
-    let wire = Wire { dialect: language, body, model: head.model_at };
+    let wire = Wire { dialect: language, body, model: head.model_at, limit: head.limit_at, needs: head.needs };
     Chat::arrived(wire, meta.iter().copied().collect::<Meta>(), model, head.shape)
 }
 

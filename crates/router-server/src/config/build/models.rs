@@ -1,10 +1,11 @@
 //! Our names for models: every reference leads somewhere.
 
+use router_core::chat::OnLoss;
 use router_llm::route::fits;
 
 use super::{
     super::{
-        aliases::{AliasFile, AliasMap},
+        aliases::{AliasFile, AliasMap, LossWord},
         environment::{ANTHROPIC_MODEL, ANTHROPIC_SMALL_FAST_MODEL, Variable},
         problem::At,
         read::{Map, Spanned},
@@ -24,7 +25,7 @@ impl Build<'_> {
         let entries = file.map(|file| file.value.0).unwrap_or_default();
         let names: Vec<String> = entries.iter().map(|(entry, _)| entry.value.clone()).collect();
         let mut aliases = Vec::new();
-        for (entry, Spanned { value: AliasFile(AliasMap { candidates, cache }), at }) in entries {
+        for (entry, Spanned { value: AliasFile(AliasMap { candidates, on_loss, cache }), at }) in entries {
             if entry.is_empty() || entry.contains('/') {
                 let finding = self.findings.problem(&entry.at, "this cannot be an alias");
                 finding.remedy("a name without \"/\", which stands between provider and model");
@@ -36,7 +37,11 @@ impl Build<'_> {
             let choices =
                 choices.iter().filter_map(|model| self.choice(&model.0, &model.at, &names, accounts)).collect();
             let keeping = cache.map(|cache| keeping::keeping(&cache.value));
-            aliases.push((Alias { name: name(&entry.value), choices, keeping }, entry.at));
+            let on_loss = on_loss.map(|word| match word.value {
+                LossWord::Degrade => OnLoss::Degrade,
+                LossWord::Reject => OnLoss::Reject,
+            });
+            aliases.push((Alias { name: name(&entry.value), choices, on_loss, keeping }, entry.at));
         }
         for (alias, variable) in NAMED_BY_VARIABLES {
             self.alias_of_variable(alias, &variable, &mut aliases, accounts);
@@ -62,12 +67,12 @@ impl Build<'_> {
         let split = set.value.split_once('/').filter(|(provider, model)| !model.is_empty() && accounts.has(provider));
         let (provider, model) = split.unwrap_or((accounts.default.as_ref(), set.value));
         let choice = Choice { provider: name(provider), model: model.to_owned() };
-        let entry = Alias { name: name(alias), choices: vec![choice], keeping: None };
+        let entry = Alias { name: name(alias), choices: vec![choice], on_loss: None, keeping: None };
         match aliases.iter_mut().find(|(known, _)| known.name.as_ref() == alias) {
             None => aliases.push((entry, set.at)),
             Some((known, at)) => {
                 self.findings.warning(at, format!("{} goes before it", set.at.path));
-                *known = Alias { keeping: known.keeping, ..entry };
+                *known = Alias { on_loss: known.on_loss, keeping: known.keeping, ..entry };
             }
         }
     }

@@ -20,8 +20,13 @@ clients:
 ";
     let choice = |provider: &str, model: &str| Choice { provider: provider.into(), model: model.into() };
     let config = load(text);
-    let fast = Alias { name: "fast".into(), choices: vec![choice("ollama", "llama3")], keeping: None };
-    let big = Alias { name: "big".into(), choices: vec![choice("echo", "a/b"), choice("echo", "gpt")], keeping: None };
+    let fast = Alias { name: "fast".into(), choices: vec![choice("ollama", "llama3")], on_loss: None, keeping: None };
+    let big = Alias {
+        name: "big".into(),
+        choices: vec![choice("echo", "a/b"), choice("echo", "gpt")],
+        on_loss: None,
+        keeping: None,
+    };
     assert_eq!(config.models, [fast, big]);
     let client = |name: &str, model, prompt: Option<&str>| ClientSettings {
         name: name.into(),
@@ -94,7 +99,7 @@ fn what_is_kept_of_the_answers_of_models() {
     for (alias, expected) in table {
         let config = load(&format!("models: {{ {alias} }}"));
         let choices = vec![Choice { provider: "echo".into(), model: "x".into() }];
-        assert_eq!(config.models, [Alias { name: "big".into(), choices, keeping: expected }], "{alias}");
+        assert_eq!(config.models, [Alias { name: "big".into(), choices, on_loss: None, keeping: expected }], "{alias}");
     }
     let config = load("clients: { raycast: { cache: { exact: true } } }");
     assert_eq!(config.clients[0].keeping, keeping(Reach::Exact, None));
@@ -136,7 +141,7 @@ fn the_models_of_older_systems() {
         let (config, _) = loaded(&Case { environment, ..Case::default() });
         assert_eq!(
             config.models,
-            [Alias { name: "big".into(), choices: vec![expected], keeping: None }],
+            [Alias { name: "big".into(), choices: vec![expected], on_loss: None, keeping: None }],
             "{environment:?}"
         );
     }

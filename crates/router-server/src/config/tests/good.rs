@@ -230,7 +230,7 @@ fn a_variable_goes_before_the_file_and_says_so() {
     };
     assert_eq!(config.providers, [expected, echo()]);
     let choice = Choice { provider: "openai".into(), model: "gpt-5".into() };
-    assert_eq!(config.models, [Alias { name: "big".into(), choices: vec![choice], keeping: None }]);
+    assert_eq!(config.models, [Alias { name: "big".into(), choices: vec![choice], on_loss: None, keeping: None }]);
     assert_eq!(warnings.len(), 3, "{warnings:#?}");
 }
 
