@@ -27,6 +27,12 @@ pub enum Fact {
     CacheMiss,
     /// An old copy answered.
     CacheStale,
+    /// A copy of the answer to a question that means the same answered.
+    CacheSemantic,
+    /// So many tokens were not used, because a copy answered.
+    SavedTokens(Usage),
+    /// So much was not spent, in US dollars.
+    SavedCost(f64),
     /// An attempt was too slow.
     TimedOut,
     /// Another source answered for the upstream.

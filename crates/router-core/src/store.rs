@@ -33,6 +33,11 @@ impl StoreKey {
         };
         Self(format!("{whose}:{}:{collection}:{name}", collection.len()))
     }
+
+    /// The key as one text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// A store in the memory of this process, bounded in the number of its values and in what they weigh.

@@ -6,6 +6,7 @@ pub mod echo;
 pub mod embed;
 pub mod enhance;
 pub mod models;
+pub mod prompt_cache;
 pub mod provider;
 pub mod route;
 pub mod sse;

@@ -13,6 +13,7 @@ mod import;
 mod serve;
 mod shutdown;
 mod stdio;
+mod store;
 mod telemetry;
 mod wire;
 

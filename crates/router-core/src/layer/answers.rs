@@ -18,14 +18,15 @@ use crate::{Cx, Error, Fingerprint, Kind, Query, Reply, Result, Scope, Source};
 const FOREVER: Duration = Duration::from_hours(365 * 24);
 
 /// A copy of an answer to `Q`.
-pub(super) type Copied<Q> = <<Q as Query>::Reply as Reply>::Recording;
+pub type Copied<Q> = <<Q as Query>::Reply as Reply>::Recording;
 
 /// What an answer is found by. There is no way to make one without saying whose answers these are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Key([u8; 32]);
+pub struct Key([u8; 32]);
 
 impl Key {
-    pub(super) fn new(scope: &Scope, Fingerprint(question): Fingerprint) -> Self {
+    /// The key of a question that is asked for `scope`.
+    pub fn new(scope: &Scope, Fingerprint(question): Fingerprint) -> Self {
         let (whose, name) = match scope {
             Scope::Shared => (&b"shared"[..], &b""[..]),
             Scope::Tenant(tenant) => (&b"tenant"[..], tenant.as_bytes()),
@@ -33,54 +34,86 @@ impl Key {
         let Fingerprint(key) = Fingerprint::of([whose, name, &question]);
         Self(key)
     }
+
+    /// The key as bytes, under which another store may hold the same answer.
+    pub const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
 }
 
 /// A kept answer.
-pub(super) struct Kept<Q: Query> {
-    pub(super) copy: Copied<Q>,
+pub struct Kept<Q: Query> {
+    /// The copy.
+    pub copy: Copied<Q>,
     since: Instant,
     weight: u32,
 }
 
 impl<Q: Query> Kept<Q> {
-    pub(super) fn age(&self) -> Duration {
+    /// How long ago its upstream gave it.
+    pub fn age(&self) -> Duration {
         self.since.elapsed()
     }
 }
 
 /// See the module.
-pub(super) struct Answers<Q: Query> {
+pub struct Answers<Q: Query> {
     policy: CachePolicy,
     kept: moka::sync::Cache<Key, Arc<Kept<Q>>>,
     flights: Mutex<HashMap<Key, Arc<Flight<Q>>>>,
 }
 
+/// Whether a copy that is whole is worth keeping.
+pub type Judge<Q> = Box<dyn FnOnce(&Copied<Q>) -> bool + Send>;
+
 /// A call that others wait for.
-pub(super) struct Flight<Q: Query> {
+pub struct Flight<Q: Query> {
     landing: watch::Sender<Landing<Q>>,
     /// Known at the end: whether the answer may be kept.
     keep: OnceLock<bool>,
+    /// Asked at the end, once.
+    judge: Mutex<Option<Judge<Q>>>,
+    /// How old its answer was already, where another store had it.
+    age: OnceLock<Duration>,
+}
+
+impl<Q: Query> Flight<Q> {
+    fn begin() -> Arc<Self> {
+        let landing = watch::Sender::new(Landing::Flying);
+        Arc::new(Self { landing, keep: OnceLock::new(), judge: Mutex::default(), age: OnceLock::new() })
+    }
+
+    fn since(&self) -> Instant {
+        let now = Instant::now();
+        now.checked_sub(self.age.get().copied().unwrap_or_default()).unwrap_or(now)
+    }
 }
 
 /// What became of it.
-pub(super) enum Landing<Q: Query> {
+pub enum Landing<Q: Query> {
+    /// Nothing yet.
     Flying,
     /// It answers; the copy may still grow.
     Answered(Copied<Q>),
+    /// It failed.
     Failed(Error),
     /// Whoever asked went away, or had no more time: somebody else has to ask.
     Abandoned,
 }
 
 /// What one who asks has to do.
-pub(super) enum Turn<Q: Query> {
+pub enum Turn<Q: Query> {
+    /// Take this.
     Take(Arc<Kept<Q>>),
+    /// Ask, for all.
     Lead(Lead<Q>),
+    /// Wait for whoever asks.
     Follow(Arc<Flight<Q>>),
 }
 
 impl<Q: Query> Answers<Q> {
-    pub(super) fn new(policy: CachePolicy) -> Self {
+    /// Room for answers; `policy.fresh` is the longest that one of them is fresh.
+    pub fn new(policy: CachePolicy) -> Self {
         let kept = moka::sync::Cache::builder()
             .max_capacity(policy.max_bytes)
             .weigher(|_, kept: &Arc<Kept<Q>>| kept.weight)
@@ -90,26 +123,32 @@ impl<Q: Query> Answers<Q> {
         Self { policy, kept, flights: Mutex::default() }
     }
 
+    /// What is kept, and for how long.
+    pub const fn policy(&self) -> &CachePolicy {
+        &self.policy
+    }
+
     /// Where the answer to `query` is found; `None` when it must not be kept.
-    pub(super) fn key(&self, cx: &Cx, query: &Q) -> Option<Key> {
+    pub fn key(&self, cx: &Cx, query: &Q) -> Option<Key> {
         let fingerprint = query.fingerprint()?;
         let scope = if self.policy.shared { &Scope::Shared } else { &cx.caller().tenant };
         Some(Key::new(scope, fingerprint))
     }
 
-    pub(super) fn fresh(&self, key: Key) -> Option<Arc<Kept<Q>>> {
-        self.kept.get(&key).filter(|kept| kept.age() < self.policy.fresh)
+    /// A copy that is younger than `age`.
+    pub fn younger(&self, key: Key, age: Duration) -> Option<Arc<Kept<Q>>> {
+        self.kept.get(&key).filter(|kept| kept.age() < age)
     }
 
     /// A copy that will do when there is nothing better.
-    pub(super) fn stale(&self, key: Key) -> Option<Arc<Kept<Q>>> {
-        let bound = self.policy.fresh.saturating_add(self.policy.stale);
-        self.kept.get(&key).filter(|kept| kept.age() < bound)
+    pub fn stale(&self, key: Key) -> Option<Arc<Kept<Q>>> {
+        self.younger(key, self.policy.fresh.saturating_add(self.policy.stale))
     }
 
-    /// Joins those who ask the same, as the one who asks or as one who waits for him.
-    pub(super) fn join(self: &Arc<Self>, key: Key) -> Turn<Q> {
-        if let Some(kept) = self.fresh(key) {
+    /// Joins those who ask the same, as the one who asks or as one who waits for him, unless there is a copy younger than
+    /// `fresh`.
+    pub fn join(self: &Arc<Self>, key: Key, fresh: Duration) -> Turn<Q> {
+        if let Some(kept) = self.younger(key, fresh) {
             return Turn::Take(kept);
         }
         let mut flights = self.flights.lock();
@@ -117,12 +156,19 @@ impl<Q: Query> Answers<Q> {
             return Turn::Follow(Arc::clone(flight));
         }
         // A flight is kept before it is forgotten, so one that has just ended is found here.
-        if let Some(kept) = self.fresh(key) {
+        if let Some(kept) = self.younger(key, fresh) {
             return Turn::Take(kept);
         }
-        let flight = Arc::new(Flight { landing: watch::Sender::new(Landing::Flying), keep: OnceLock::new() });
+        let flight = Flight::begin();
         flights.insert(key, Arc::clone(&flight));
         Turn::Lead(Lead { answers: Arc::clone(self), key, flight })
+    }
+
+    /// Asks anew, whatever there is; whoever comes from now on joins this one.
+    pub fn renew(self: &Arc<Self>, key: Key) -> Lead<Q> {
+        let flight = Flight::begin();
+        self.flights.lock().insert(key, Arc::clone(&flight));
+        Lead { answers: Arc::clone(self), key, flight }
     }
 
     /// Ends a flight whose copy is written: keeps it if it may, and forgets the flight.
@@ -132,13 +178,16 @@ impl<Q: Query> Answers<Q> {
             Landing::Answered(copy) => copy.clone(),
             Landing::Flying | Landing::Failed(_) | Landing::Abandoned => return,
         };
+        // Whoever comes last finds both the copy and the verdict, and only one can take the judge.
+        let Some(judge) = flight.judge.lock().take() else { return };
+        let worth_it = *keep && judge(&copy);
         let mut flights = self.flights.lock();
         if !flights.get(&key).is_some_and(|current| Arc::ptr_eq(current, flight)) {
             return;
         }
-        if *keep {
+        if worth_it {
             let weight = self.charge(&copy);
-            self.kept.insert(key, Arc::new(Kept { copy, since: Instant::now(), weight }));
+            self.kept.insert(key, Arc::new(Kept { copy, since: flight.since(), weight }));
         }
         flights.remove(&key);
     }
@@ -169,7 +218,7 @@ impl<Q: Query> Purge for Answers<Q> {
 
 impl<Q: Query> Flight<Q> {
     /// Waits for the one who asks. `None`: ask yourself.
-    pub(super) async fn landed(&self, cx: &Cx) -> Result<Landing<Q>> {
+    pub async fn landed(&self, cx: &Cx) -> Result<Landing<Q>> {
         let mut landing = self.landing.subscribe();
         let landed = cx.wait(landing.wait_for(|landing| !matches!(landing, Landing::Flying))).await?;
         Ok(match landed.as_deref() {
@@ -181,15 +230,18 @@ impl<Q: Query> Flight<Q> {
 }
 
 /// The one who asks for all. Dropped before there is an answer, he leaves it to the next.
-pub(super) struct Lead<Q: Query> {
+pub struct Lead<Q: Query> {
     answers: Arc<Answers<Q>>,
     key: Key,
     flight: Arc<Flight<Q>>,
 }
 
 impl<Q: Query> Lead<Q> {
-    /// Shares a reply with those who wait, and with those who come before it is over; and gives it back.
-    pub(super) fn answered(self, reply: Q::Reply, tasks: &TaskTracker) -> Result<Q::Reply> {
+    /// Shares a reply with those who wait, and with those who come before it is over; and gives it back. It is kept when
+    /// it is live, whole, within its bound, and when `judge` finds it worth that.
+    pub fn answered(self, reply: Q::Reply, tasks: &TaskTracker, judge: Judge<Q>) -> Result<Q::Reply> {
+        self.flight.age.get_or_init(|| reply.provenance().age.unwrap_or_default());
+        *self.flight.judge.lock() = Some(judge);
         let may_keep = reply.keepable() && reply.provenance().source == Source::Live;
         let (answers, key, flight) = (Arc::clone(&self.answers), self.key, Arc::clone(&self.flight));
         let written = Box::new(move |whole| {
@@ -204,7 +256,7 @@ impl<Q: Query> Lead<Q> {
     }
 
     /// Tells those who wait, unless it is the one who asked that had no more time.
-    pub(super) fn failed(self, error: Error) -> Error {
+    pub fn failed(self, error: Error) -> Error {
         if !matches!(error.kind(), Kind::Deadline | Kind::Cancelled) {
             self.answers.forget(self.key, &self.flight);
             self.flight.landing.send_replace(Landing::Failed(error.clone()));
@@ -226,12 +278,12 @@ impl<Q: Query> Drop for Lead<Q> {
 #[cfg(test)]
 impl<Q: Query> Answers<Q> {
     /// Whether nobody is being waited for.
-    pub(super) fn is_idle(&self) -> bool {
+    pub fn is_idle(&self) -> bool {
         self.flights.lock().is_empty()
     }
 
     /// Lets moka evict what it has marked.
-    pub(super) fn tidy(&self) {
+    pub fn tidy(&self) {
         self.kept.run_pending_tasks();
     }
 }

@@ -69,7 +69,7 @@ impl<Q: Query, U: Upstream<Q>> Cache<Q, U> {
 
     async fn find(&self, answers: &Arc<Answers<Q>>, key: Key, cx: &Cx, query: Q) -> Result<Q::Reply> {
         loop {
-            let (copy, age) = match answers.join(key) {
+            let (copy, age) = match answers.join(key, answers.policy().fresh) {
                 Turn::Take(kept) => (kept.copy.clone(), kept.age()),
                 Turn::Lead(lead) => return self.lead(lead, cx, query).await,
                 Turn::Follow(flight) => match flight.landed(cx).await? {
@@ -87,7 +87,7 @@ impl<Q: Query, U: Upstream<Q>> Cache<Q, U> {
     async fn lead(&self, lead: Lead<Q>, cx: &Cx, query: Q) -> Result<Q::Reply> {
         match self.pass(cx, query).await {
             Ok(reply) => {
-                let mut reply = lead.answered(reply, &self.tasks)?;
+                let mut reply = lead.answered(reply, &self.tasks, Box::new(|_| true))?;
                 reply.provenance_mut().cache = CacheUse::Miss;
                 Ok(reply)
             }

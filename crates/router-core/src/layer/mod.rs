@@ -17,7 +17,7 @@
 //!     .boxed()
 //! ```
 
-mod answers;
+pub mod answers;
 pub mod breaker;
 pub mod cache;
 pub mod chaos;

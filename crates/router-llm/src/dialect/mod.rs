@@ -37,7 +37,7 @@ use tokio::time::Instant;
 
 /// How the system text begins in which Claude Code keeps its books. It changes with every request, means nothing to a
 /// model of another vendor, and would spoil his prompt cache.
-const BOOKKEEPING: &str = "x-anthropic-billing-header:";
+pub(crate) const BOOKKEEPING: &str = "x-anthropic-billing-header:";
 
 /// A dialect in full: everything a front door or a provider needs of it.
 pub trait Language: Dialect {

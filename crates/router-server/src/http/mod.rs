@@ -114,11 +114,13 @@ impl House {
     /// Lets a request in, on behalf of `client` where its path names one; or says why not.
     fn admit(&self, parts: &mut Parts, client: Option<&str>, request_id: &Arc<str>) -> (Visit, Option<Error>) {
         let (access, rules) = (access(&parts.uri), &self.gateway.models.rules);
+        // The door takes our own headers off.
+        let keep = keep::read(&parts.headers);
         let admitted = self.door.admit(parts, access, Arc::clone(request_id));
         let admitted = admitted.and_then(|caller| client::named(caller, client, &parts.headers, rules));
         match admitted.and_then(|caller| Ok((caller, loss::read(&parts.headers)?))) {
             Ok((caller, on_loss)) => {
-                let (keep, by_path) = (keep::read(&parts.headers), client.is_some());
+                let by_path = client.is_some();
                 (Visit { keep, by_path, on_loss, ..Visit::new(caller, CALL_TIME) }.ruled(rules), None)
             }
             Err(error) => (Visit::new(Caller::anonymous(Arc::clone(request_id)), CALL_TIME), Some(error)),

@@ -1,6 +1,10 @@
 //! The metrics, by the names that dashboards know, with label values from closed sets.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use super::bill::Bill;
 use prometheus_client::{
@@ -10,6 +14,7 @@ use prometheus_client::{
 };
 use router_core::{
     Charge, Fact, Meter, Name, Observation,
+    chat::Usage,
     layer::{breaker::State, guard::Standing},
 };
 
@@ -29,6 +34,9 @@ pub struct Metrics {
     cache_hits: Family<ServerLabels, Counter>,
     cache_misses: Family<ServerLabels, Counter>,
     cache_stale_hits: Family<ServerLabels, Counter>,
+    cache_semantic_hits: Family<ServerLabels, Counter>,
+    saved_tokens: Family<TokenLabels, Counter>,
+    saved_cost: Family<ServerLabels, Counter<f64, AtomicU64>>,
     timeouts: Family<ServerLabels, Counter>,
     retries: Family<ServerLabels, Counter>,
     rejections: Family<ServerLabels, Counter>,
@@ -112,6 +120,9 @@ impl Metrics {
             cache_hits: Family::default(),
             cache_misses: Family::default(),
             cache_stale_hits: Family::default(),
+            cache_semantic_hits: Family::default(),
+            saved_tokens: Family::default(),
+            saved_cost: Family::default(),
             timeouts: Family::default(),
             retries: Family::default(),
             rejections: Family::default(),
@@ -140,6 +151,10 @@ impl Metrics {
         r.register("tokens", "Tokens as the providers tell them", self.tokens.clone());
         r.register("circuit_breaker_state", "0 closed, 1 half-open, 2 open", self.breaker_state.clone());
         r.register("circuit_breaker_opens", "Times a breaker opened", self.breaker_opens.clone());
+        let semantic = "Answers that the copy of an answer to a question of the same meaning gave";
+        r.register("cache_semantic_hits", semantic, self.cache_semantic_hits.clone());
+        r.register("cache_saved_tokens", "Tokens that copies of answers saved", self.saved_tokens.clone());
+        r.register("cache_saved_cost_usd", "US dollars that copies of answers saved", self.saved_cost.clone());
         r.register("cache_hits", "Answers that a fresh copy gave", self.cache_hits.clone());
         r.register("cache_misses", "Answers that had to be asked for", self.cache_misses.clone());
         r.register("cache_stale_hits", "Answers that an old copy gave", self.cache_stale_hits.clone());
@@ -235,6 +250,9 @@ impl Meter for Metrics {
             Fact::CacheHit => _ = self.cache_hits.get_or_create(&labels).inc(),
             Fact::CacheMiss => _ = self.cache_misses.get_or_create(&labels).inc(),
             Fact::CacheStale => _ = self.cache_stale_hits.get_or_create(&labels).inc(),
+            Fact::CacheSemantic => _ = self.cache_semantic_hits.get_or_create(&labels).inc(),
+            Fact::SavedTokens(usage) => count_tokens(&self.saved_tokens, &labels.server, usage),
+            Fact::SavedCost(dollars) => _ = self.saved_cost.get_or_create(&labels).inc_by(dollars.max(0.0)),
             Fact::TimedOut => _ = self.timeouts.get_or_create(&labels).inc(),
             Fact::Retried => _ = self.retries.get_or_create(&labels).inc(),
             Fact::Shed => _ = self.rejections.get_or_create(&labels).inc(),
@@ -257,16 +275,19 @@ impl Meter for Metrics {
         let source = seen.source.as_str();
         let operation = seen.operation;
         self.calls.get_or_create(&CallLabels { server: server.clone(), operation, source, error_type }).inc();
-        let usage = seen.usage;
-        for (kind, count) in [
-            ("input", usage.input),
-            ("output", usage.output),
-            ("cache_read", usage.cache_read),
-            ("cache_write", usage.cache_write),
-        ] {
-            if count > 0 {
-                self.tokens.get_or_create(&TokenLabels { server: server.clone(), kind }).inc_by(count);
-            }
+        count_tokens(&self.tokens, &server, seen.usage);
+    }
+}
+
+fn count_tokens(tokens: &Family<TokenLabels, Counter>, server: &Label, usage: Usage) {
+    for (kind, count) in [
+        ("input", usage.input),
+        ("output", usage.output),
+        ("cache_read", usage.cache_read),
+        ("cache_write", usage.cache_write),
+    ] {
+        if count > 0 {
+            tokens.get_or_create(&TokenLabels { server: server.clone(), kind }).inc_by(count);
         }
     }
 }
@@ -282,7 +303,7 @@ const fn state_number(state: State) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use router_core::{Source, Strategy, chat::Usage};
+    use router_core::{Source, Strategy};
 
     #[test]
     fn counts_what_layers_report_under_the_known_names() {

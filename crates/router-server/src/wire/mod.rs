@@ -1,5 +1,6 @@
 //! Configuration to gateway: every stack of the program is built here, and nowhere else.
 
+mod kept;
 mod models;
 mod parts;
 mod servers;

@@ -32,7 +32,10 @@ use router_llm::{
 };
 use tokio_util::task::TaskTracker;
 
-use super::parts::{Links, ProviderPart};
+use super::{
+    kept,
+    parts::{Links, ProviderPart},
+};
 use crate::{
     clock,
     config::{Choice, Config, DialectName, MODEL_FILES, ModelName, Privacy, ProviderKind as Kind, ProviderSettings},
@@ -78,7 +81,8 @@ pub fn build(config: &Config, metrics: &Arc<Metrics>, tasks: &TaskTracker) -> Re
         meter: Arc::clone(metrics) as Arc<dyn Meter>,
     });
     let embeddings = EmbedRoute::new(Arc::clone(&names), embedders, Arc::clone(metrics) as Arc<dyn Meter>);
-    let rules = Arc::new(ClientRules::new(rules(config), clock::today, route.boxed()));
+    let cache = kept::cache(config, &names, (metrics, tasks), route.boxed())?;
+    let rules = Arc::new(ClientRules::new(rules(config), clock::today, cache));
     let defaults = defaults(config);
     Ok(Built {
         models: Models {

@@ -101,7 +101,6 @@ impl<'a> Build<'a> {
             finding.remedy("write \"redis://HOST:PORT\" or \"rediss://HOST:PORT\"");
             return None;
         }
-        self.findings.warning(&redis.at, "a shared Redis is used from a later release on; until then it has no effect");
         Some(url)
     }
 
