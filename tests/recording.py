@@ -52,6 +52,10 @@ class RecordingProvider:
         self.recorded: list[Recorded] = []
         self.script: list[Act] = []
         self.always = Act()
+        self.answers: dict[tuple[str, str], dict] = {}
+        """What is answered to a method and path beside the questions of models."""
+        self.prompt_eval_count = 7
+        """The tokens that an Ollama says it has read."""
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self.connections: list[socket.socket] = []
@@ -132,11 +136,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self._record(b"")
+        if answer := self.owner.answers.get(("GET", self.path)):
+            return self._send(200, {}, json.dumps(answer).encode())
         model = {"id": "recorded-model", "object": "model", "created": 0, "owned_by": "tests", "name": "recorded-model", "model": "recorded-model"}
         self._send(200, {}, json.dumps({"object": "list", "data": [model], "models": [model]}).encode())
 
     def do_POST(self) -> None:
         recorded = self._record(self.rfile.read(int(self.headers.get("content-length", 0))))
+        if answer := self.owner.answers.get(("POST", self.path)):
+            return self._send(200, {}, json.dumps(answer).encode())
         if _is_embedding(recorded.path):
             return self._embed(recorded)
         if "messages" not in recorded.body and not recorded.path.split("?")[0].endswith("/responses"):
@@ -153,7 +161,10 @@ class _Handler(BaseHTTPRequestHandler):
         streamed = recorded.body.get("stream", dialect is _Ollama)
         if streamed:
             return self._stream(dialect, act)
-        return self._send(200, act.headers, json.dumps(dialect.whole(act)).encode())
+        return self._send(200, act.headers, self._read_by_ollama(json.dumps(dialect.whole(act)).encode()))
+
+    def _read_by_ollama(self, told: bytes) -> bytes:
+        return told.replace(b'"prompt_eval_count": 7', f'"prompt_eval_count": {self.owner.prompt_eval_count}'.encode())
 
     def _embed(self, recorded: Recorded) -> None:
         act = self.owner.next_act()
@@ -174,7 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
         time.sleep(act.silence)
-        for number, frame in enumerate(dialect.frames(act)):
+        for number, frame in enumerate(map(self._read_by_ollama, dialect.frames(act))):
             self.wfile.write(f"{len(frame):x}\r\n".encode() + frame + b"\r\n")
             self.wfile.flush()
             if act.cut and dialect.has_content(frame):

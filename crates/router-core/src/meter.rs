@@ -41,6 +41,8 @@ pub enum Fact {
     Shed,
     /// A failed call was put again.
     Retried,
+    /// A question was cut to the context window of its model.
+    Truncated,
 }
 
 /// Which source of the fallback answered.

@@ -10,7 +10,13 @@ use std::{
 };
 
 use router_core::{BoxUpstream, Cx, MemoryStore, Name, Result, chat::Chat, embed::Embed, layer::guard::Standing};
-use router_llm::{enhance::ClientRules, models::ModelCard, route::Names};
+use router_llm::{
+    enhance::ClientRules,
+    models::{KnownModels, ModelCard},
+    provider::Provider,
+    route::Names,
+    tokens::Counter,
+};
 use router_mcp::server::Front;
 use tokio::time::Instant;
 
@@ -56,9 +62,29 @@ pub struct Models {
     pub defaults: BTreeMap<Name, Arc<str>>,
     /// What can be asked for by name.
     pub cards: Vec<ModelCard>,
+    /// The providers that can be asked for more than answers.
+    pub vendors: BTreeMap<Name, Arc<Provider>>,
+    /// What is known of the models.
+    pub known: Arc<KnownModels>,
+    /// What counts the tokens of questions.
+    pub counter: Arc<Counter>,
 }
 
 impl Models {
+    /// Every card with what is known by now.
+    pub fn described_cards(&self) -> Vec<ModelCard> {
+        self.cards.iter().map(|card| self.described(card)).collect()
+    }
+
+    /// A card with what is known of the model by now; of an alias, what is known of the first that is asked.
+    pub fn described(&self, card: &ModelCard) -> ModelCard {
+        let choice = self.names.choice(&card.id).ok();
+        let target = choice.as_ref().and_then(|choice| choice.targets.first());
+        let known = target.map(|target| self.known.of(&target.provider, &target.model)).unwrap_or_default();
+        let (window, max_output) = (card.window.or(known.window), card.max_output.or(known.max_output));
+        ModelCard { window, max_output, abilities: card.abilities.or(known.abilities), ..card.clone() }
+    }
+
     /// Says why nobody would answer this caller for `model`, before anybody is asked.
     pub fn knows(&self, cx: &Cx, model: &str) -> Result<()> {
         self.names.choice(self.rules.model(cx, model)).map(drop)

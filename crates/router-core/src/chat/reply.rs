@@ -116,6 +116,13 @@ impl ChatReply {
         }
     }
 
+    /// The same answer, of which is known beforehand what it used.
+    #[must_use]
+    pub fn used(mut self, usage: Usage) -> Self {
+        self.usage = self.usage.and(usage);
+        self
+    }
+
     /// What was used so far.
     pub fn usage(&self) -> Usage {
         self.usage

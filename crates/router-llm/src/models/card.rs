@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::known::Abilities;
+
 /// What a client is told of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelCard {
@@ -19,6 +21,8 @@ pub struct ModelCard {
     pub window: Option<u64>,
     /// Tokens that an answer may have.
     pub max_output: Option<u64>,
+    /// What it can do.
+    pub abilities: Abilities,
 }
 
 impl ModelCard {
@@ -33,6 +37,7 @@ impl ModelCard {
             description: None,
             window: None,
             max_output: None,
+            abilities: Abilities::default(),
         }
     }
 

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::card::{ModelCard, date};
+use super::{
+    card::{ModelCard, date},
+    known::Abilities,
+};
 
 /// The tag that a name has when it has none.
 const TAG: &str = ":latest";
@@ -18,7 +21,7 @@ impl ModelCard {
             "size": 0,
             "digest": blake3::hash(self.id.as_bytes()).to_hex().as_str(),
             "details": self.details(),
-            "capabilities": CAPABILITIES,
+            "capabilities": self.capabilities(),
         })
     }
 
@@ -35,7 +38,7 @@ impl ModelCard {
             "template": "{{ .Prompt }}",
             "details": self.details(),
             "model_info": about,
-            "capabilities": CAPABILITIES,
+            "capabilities": self.capabilities(),
             "modified_at": date(self.created),
         })
     }
@@ -54,11 +57,20 @@ impl ModelCard {
         }
         details
     }
-}
 
-/// What clients may ask of a model. They hide what is not in the list, and nobody knows that a model lacks one of these
-/// until it is asked.
-const CAPABILITIES: [&str; 3] = ["completion", "tools", "vision"];
+    /// What clients may ask of the model. They hide what is not in the list, so what nobody knows is in it, but for
+    /// thoughts: clients ask for those unbidden, and some models refuse that.
+    fn capabilities(&self) -> Vec<&'static str> {
+        let Abilities { tools, images, thinking, .. } = self.abilities;
+        let able = [
+            ("completion", true),
+            ("tools", tools.unwrap_or(true)),
+            ("vision", images.unwrap_or(true)),
+            ("thinking", thinking.unwrap_or(false)),
+        ];
+        able.into_iter().filter_map(|(word, able)| able.then_some(word)).collect()
+    }
+}
 
 /// All models.
 pub fn ollama_list(models: &[ModelCard]) -> Value {
@@ -91,6 +103,21 @@ mod tests {
             ollama_list(&[card.clone(), ModelCard::new("ollama/llama3:8b", "ollama")])
         );
         insta::assert_json_snapshot!("shown", card.ollama_shown());
+    }
+
+    #[test]
+    fn a_model_is_said_to_do_what_nobody_knows_it_cannot() {
+        let abilities = |tools, images, thinking| Abilities { tools, images, thinking, ..Abilities::default() };
+        let (yes, no) = (Some(true), Some(false));
+        let table = [
+            (abilities(None, None, None), vec!["completion", "tools", "vision"]),
+            (abilities(no, no, no), vec!["completion"]),
+            (abilities(yes, no, yes), vec!["completion", "tools", "thinking"]),
+        ];
+        for (abilities, expected) in table {
+            let card = ModelCard { abilities, ..ModelCard::new("m", "p") };
+            assert_eq!(card.capabilities(), expected, "{abilities:?}");
+        }
     }
 
     #[test]

@@ -4,31 +4,27 @@
 //! Prices are those of the short, uncached, interactive call in US dollars per million tokens, as of 2026-11; they hold
 //! where the maker's own price is paid. Each section names its sources; whatever the configuration says goes before all.
 
-use std::borrow::Cow;
-
-use super::{
-    known::{Abilities, Known, Long, Price, Tokenizer},
-    pattern,
-};
+use super::known::{Abilities, Known, Long, Price, Tokenizer};
 use crate::{
     dialect::Quirks,
     provider::ProviderKind::{self, Anthropic, Azure, Compatible, OpenAi, OpenRouter},
+    route::fits,
 };
 
 /// Looks a model up, by the name that a provider of `kind` has for it.
 pub(super) fn find(kind: ProviderKind, model: &str) -> Known {
     let name = plain(model);
     let found = SECTIONS.iter().find_map(|section| {
-        let row = section.rows.iter().find(|row| pattern::matches(row.pattern, &name))?;
+        let row = section.rows.iter().find(|row| fits(row.pattern, &name))?;
         Some(section.known(row, kind))
     });
     found.unwrap_or_default()
 }
 
-/// The name without its maker's; `claude-3.7-sonnet` and `claude-3-7-sonnet` are one model.
-fn plain(model: &str) -> Cow<'_, str> {
-    let name = model.rsplit('/').next().unwrap_or(model);
-    if name.starts_with("claude") { name.replace('.', "-").into() } else { name.into() }
+/// The name without its maker's, in lower case; `claude-3.7-sonnet` and `claude-3-7-sonnet` are one model.
+fn plain(model: &str) -> String {
+    let name = model.rsplit('/').next().unwrap_or(model).to_ascii_lowercase();
+    if name.starts_with("claude") { name.replace('.', "-") } else { name }
 }
 
 /// The models of one maker.
@@ -150,6 +146,8 @@ const LOW_TO_MAX: Quirks = Quirks { efforts: &["low", "medium", "high", "xhigh",
 const UNTHINKING: Quirks = Quirks { no_effort: true, ..Quirks::NONE };
 /// Wants its thoughts back beside its tool calls.
 const REPLAYS: Quirks = Quirks { replays_thinking: true, ..Quirks::NONE };
+/// Wants its own words between what a tool answered and what the user says (Mistral's validator).
+const ANSWERS_TOOLS: Quirks = Quirks { no_user_after_tool: true, ..Quirks::NONE };
 /// A Claude that is told how hard to think by a budget of tokens.
 const BUDGETED: Quirks = Quirks { usual_output: Some(32_000), ..Quirks::NONE };
 /// A Claude that is told so by a level of effort.
@@ -565,23 +563,23 @@ const OTHERS: &[Row] = &[
     model("glm-4.6*").window(202_752).can(OPEN_THINKS),
     model("glm-4.7*").window(202_752).can(OPEN_THINKS),
     model("glm-5*").window(202_752).can(OPEN_THINKS),
-    model("mistral-large-3*").window(262_144).can(OPEN_SEES),
-    model("mistral-large*").window(131_072).can(OPEN),
-    model("mistral-medium*").window(131_072).can(OPEN_SEES),
-    model("mistral-small3.1*").window(131_072).can(OPEN_SEES),
-    model("mistral-small3.2*").window(131_072).can(OPEN_SEES),
-    model("mistral-small*").window(32_768).can(OPEN),
-    model("mistral-nemo*").window(131_072).can(OPEN),
+    model("mistral-large-3*").window(262_144).can(OPEN_SEES).ways(ANSWERS_TOOLS),
+    model("mistral-large*").window(131_072).can(OPEN).ways(ANSWERS_TOOLS),
+    model("mistral-medium*").window(131_072).can(OPEN_SEES).ways(ANSWERS_TOOLS),
+    model("mistral-small3.1*").window(131_072).can(OPEN_SEES).ways(ANSWERS_TOOLS),
+    model("mistral-small3.2*").window(131_072).can(OPEN_SEES).ways(ANSWERS_TOOLS),
+    model("mistral-small*").window(32_768).can(OPEN).ways(ANSWERS_TOOLS),
+    model("mistral-nemo*").window(131_072).can(OPEN).ways(ANSWERS_TOOLS),
     model("mistral-embed*").window(8192).can(NONE),
-    model("mistral*").window(32_768).can(OPEN),
-    model("mixtral-8x22b*").window(65_536).can(OPEN),
-    model("mixtral*").window(32_768).can(OPEN),
-    model("ministral*").window(131_072).can(OPEN),
-    model("magistral*").window(40_960).can(OPEN_THINKS),
-    model("devstral*").window(131_072).can(OPEN),
+    model("mistral*").window(32_768).can(OPEN).ways(ANSWERS_TOOLS),
+    model("mixtral-8x22b*").window(65_536).can(OPEN).ways(ANSWERS_TOOLS),
+    model("mixtral*").window(32_768).can(OPEN).ways(ANSWERS_TOOLS),
+    model("ministral*").window(131_072).can(OPEN).ways(ANSWERS_TOOLS),
+    model("magistral*").window(40_960).can(OPEN_THINKS).ways(ANSWERS_TOOLS),
+    model("devstral*").window(131_072).can(OPEN).ways(ANSWERS_TOOLS),
     model("codestral-mamba*").window(262_144).can(OPEN_TALKS),
     model("codestral*").window(32_768).can(OPEN_TALKS),
-    model("pixtral*").window(131_072).can(OPEN_SEES),
+    model("pixtral*").window(131_072).can(OPEN_SEES).ways(ANSWERS_TOOLS),
     model("gemma3n*").window(32_768).can(OPEN_TALKS),
     model("gemma3:1b*").window(32_768).can(OPEN_TALKS),
     model("gemma3*").window(131_072).can(Abilities { tools: Some(false), ..OPEN_SEES }),
@@ -676,10 +674,10 @@ mod tests {
             for (place, row) in section.rows.iter().enumerate() {
                 let name = row.pattern.replace('*', "-");
                 let name = name.trim_end_matches('-');
-                let first = section.rows.iter().position(|other| {
-                    pattern::matches(other.pattern, name)
-                        || pattern::matches(other.pattern, &row.pattern.replace('*', "x"))
-                });
+                let first = section
+                    .rows
+                    .iter()
+                    .position(|other| fits(other.pattern, name) || fits(other.pattern, &row.pattern.replace('*', "x")));
                 assert_eq!(first, Some(place), "{}", row.pattern);
             }
         }
@@ -710,6 +708,8 @@ mod tests {
             (Anthropic, "claude-3-haiku-20240307", most(4096, claude)),
             (Anthropic, "claude-haiku-9", effort),
             (Compatible, "qwen3-coder", Quirks::NONE),
+            (Compatible, "mistral-large-latest", Quirks { no_user_after_tool: true, ..Quirks::NONE }),
+            (Ollama, "devstral:24b", Quirks { no_user_after_tool: true, ..Quirks::NONE }),
         ];
         for (kind, model, expect) in table {
             assert_eq!(find(kind, model).quirks, expect, "{kind:?} {model}");

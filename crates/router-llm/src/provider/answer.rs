@@ -104,7 +104,8 @@ async fn whole(language: &'static dyn Language, meta: Meta, body: Answer) -> Res
         return Err(Error::new(Kind::Protocol, format!("the answer is no reply of {}", language.name())));
     }
     let frame = Frame::Wire { bytes: body, usage: mark.usage.map(Box::new) };
-    Ok(ChatReply::wire(language, Shape::Whole, meta, stream::iter([Ok(frame)])))
+    let reply = ChatReply::wire(language, Shape::Whole, meta, stream::iter([Ok(frame)]));
+    Ok(reply.used(mark.usage.unwrap_or_default()))
 }
 
 /// Whether one message comes or a stream. Some servers answer with one message whatever was asked.

@@ -59,6 +59,21 @@ impl Endpoint {
         }
     }
 
+    /// Another place of the same interface: `to` instead of `from`, at which questions are put.
+    pub(super) fn neighbour(&self, from: &str, to: &str) -> Option<Uri> {
+        let Self::Fixed(uri) = self else { return None };
+        let folder = uri.path().strip_suffix(from)?;
+        parse(&format!("{}{folder}{to}", origin(uri)?)).ok()
+    }
+
+    /// A place on the same host, before which only a folder that is not the interface's may stand.
+    pub(super) fn at_origin(&self, place: &str) -> Option<Uri> {
+        let Self::Fixed(uri) = self else { return None };
+        let ends = ["/api/chat", "/v1/chat/completions", "/v1/messages"];
+        let folder = ends.iter().find_map(|end| uri.path().strip_suffix(end))?;
+        parse(&format!("{}{folder}{place}", origin(uri)?)).ok()
+    }
+
     /// The address for a question to `model`.
     pub(super) fn address(&self, model: &str) -> Result<Uri> {
         match self {
@@ -134,6 +149,11 @@ fn path(preset: &Preset, written: &str) -> String {
         Some(folder) => format!("{folder}{version}{name}"),
         None => format!("{written}{version}{name}"),
     }
+}
+
+/// `https://host:port`.
+fn origin(uri: &Uri) -> Option<String> {
+    Some(format!("{}://{}", uri.scheme_str()?, uri.authority()?))
 }
 
 fn parse(address: &str) -> Result<Uri> {

@@ -4,8 +4,10 @@ mod answer;
 mod embed;
 mod endpoint;
 mod events;
+mod inquiry;
 mod preset;
 mod question;
+mod window;
 
 #[cfg(test)]
 mod tests;
@@ -14,13 +16,19 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use router_core::{
-    Cx, Error, Kind, Name, Outcome, Reply, Result, Secret, Upstream,
+    Cx, Error, Kind, Meter, Name, NoMeter, Outcome, Reply, Result, Secret, Upstream,
     chat::{Chat, ChatReply},
 };
 
-use crate::{client::HttpClient, dialect::Language};
+use crate::{
+    client::HttpClient,
+    dialect::Language,
+    models::KnownModels,
+    tokens::{Counter, Weight},
+};
 use endpoint::Endpoint;
 pub use preset::{Api, Auth, Key, Preset, ProviderKind};
+use window::{Counted, Windows};
 
 /// A provider as the configuration describes it.
 #[derive(Clone, Debug)]
@@ -47,6 +55,21 @@ pub struct Provider {
     endpoint: Endpoint,
     headers: HeaderMap,
     client: HttpClient,
+    shared: Shared,
+    /// The largest context window to ask for, in tokens.
+    max_window: Option<u64>,
+    windows: Windows,
+}
+
+/// What providers share.
+#[derive(Clone)]
+pub struct Shared {
+    /// What is known of their models.
+    pub known: Arc<KnownModels>,
+    /// What counts the tokens of questions.
+    pub counter: Arc<Counter>,
+    /// Who is told what happens.
+    pub meter: Arc<dyn Meter>,
 }
 
 impl Provider {
@@ -61,7 +84,22 @@ impl Provider {
         }
         let endpoint = Endpoint::of(preset, base_url.as_deref()).map_err(at)?;
         let headers = standing(preset, api_key.as_ref(), &headers).map_err(at)?;
-        Ok(Self { preset, language: preset.api.language(), endpoint, headers, client, name })
+        let known = Arc::new(KnownModels::new([(Arc::clone(&name), preset)], Vec::new()));
+        let shared = Shared { known, counter: Arc::default(), meter: Arc::new(NoMeter) };
+        let (language, windows) = (preset.api.language(), Windows::default());
+        Ok(Self { preset, language, endpoint, headers, client, name, shared, max_window: None, windows })
+    }
+
+    /// The same provider, which shares what is known and counted with others.
+    #[must_use]
+    pub fn sharing(self, shared: Shared) -> Self {
+        Self { shared, ..self }
+    }
+
+    /// The same provider, whose models are given no larger context window than this, in tokens.
+    #[must_use]
+    pub fn with_max_window(self, max_window: Option<u64>) -> Self {
+        Self { max_window, ..self }
     }
 
     /// Its name in the configuration.
@@ -80,7 +118,10 @@ impl Provider {
     }
 
     async fn exchange(&self, cx: &Cx, chat: &Chat) -> Result<ChatReply> {
-        let question = question::write(self, chat)?;
+        let curious = self.preset.api == Api::Ollama || self.shared.counter.is_curious(&self.name, &chat.model);
+        let weighed = curious.then(|| (self.shared.known.of(&self.name, &chat.model), Weight::of(chat)));
+        let counted = weighed.as_ref().and_then(|(known, weight)| self.counted(chat, known, weight));
+        let question = question::write(self, chat, counted)?;
         if !question.dropped.is_empty() {
             tracing::debug!(provider = %self.name, model = %chat.model, dropped = %question.dropped, "not carried");
             cx.trail().lose(&question.dropped);
@@ -88,6 +129,12 @@ impl Provider {
         let response = self.client.send(question.request).await?;
         let mut reply = answer::read(self.language, chat.shape, response).await?;
         reply.provenance_mut().dropped = question.dropped;
+        if let Some(counted) = counted {
+            reply = self.watch_for_cuts(reply, counted, &chat.model);
+        }
+        if let Some((known, weight)) = weighed.filter(|_| counted.is_none_or(Counted::fits)) {
+            reply = self.shared.counter.watch(reply, (&self.name, &chat.model), &known, &weight);
+        }
         Ok(question.amend.apply(reply))
     }
 

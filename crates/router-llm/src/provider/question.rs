@@ -9,11 +9,10 @@ use router_core::{
     chat::{Chat, Losses, Meta, OnLoss, Shape, Wire},
 };
 
-use super::{Api, Provider};
+use super::{Api, Provider, window::Counted};
 use crate::{
     client::Pieces,
     dialect::{Amend, Ask, Framing, Quirks},
-    models::Known,
 };
 
 /// The version of Anthropic's interface that a question of our own making is written in.
@@ -37,14 +36,19 @@ pub(super) struct Question {
     pub(super) dropped: Losses,
 }
 
-/// Writes `chat` for `provider`.
-pub(super) fn write(provider: &Provider, chat: &Chat) -> Result<Question> {
+/// The bytes of a question, where they can go to the provider as they are.
+pub(super) fn as_it_is<'a>(provider: &Provider, chat: &'a Chat) -> Option<&'a Wire> {
     let own = if provider.preset.kind.keeps_replies() { Some(&provider.name) } else { None };
     let spoken = chat.wire_for(own).filter(|wire| wire.dialect.name() == provider.language.name());
+    spoken.filter(|wire| provider.language.carries(&wire.body))
+}
+
+/// Writes `chat` for `provider`.
+pub(super) fn write(provider: &Provider, chat: &Chat, counted: Option<Counted>) -> Result<Question> {
     let mut dropped = Losses::default();
-    let (body, amend) = match spoken.filter(|wire| provider.language.carries(&wire.body)) {
+    let (body, amend) = match as_it_is(provider, chat) {
         Some(wire) => (question_of(wire, chat)?, Amend::default()),
-        None => encode(provider, chat, &mut dropped)?,
+        None => encode(provider, chat, counted, &mut dropped)?,
     };
     refuse_losses(chat.on_loss, &chat.model, &dropped)?;
     let mut request = Request::post(provider.endpoint.address(&chat.model)?).body(body).map_err(|error| {
@@ -99,11 +103,12 @@ fn lowered(body: &Bytes, mut changes: [(Range<usize>, Bytes); 2]) -> Result<Piec
     }
 }
 
-fn encode(provider: &Provider, chat: &Chat, losses: &mut Losses) -> Result<(Pieces, Amend)> {
+fn encode(provider: &Provider, chat: &Chat, counted: Option<Counted>, losses: &mut Losses) -> Result<(Pieces, Amend)> {
     let prompt = chat.prompt()?;
-    let quirks = Known::of(provider.preset.kind, &chat.model).quirks.and(provider.preset.quirks);
-    let quirks = Quirks { max_output: quirks.max_output.into_iter().chain(chat.cap).min(), ..quirks };
-    let ask = Ask { shape: chat.shape, quirks: &quirks, ..Ask::of(&prompt, &chat.model) };
+    let known = provider.shared.known.of(&provider.name, &chat.model);
+    let window = counted.map(|counted| counted.window);
+    let quirks = Quirks { max_output: known.quirks.max_output.into_iter().chain(chat.cap).min(), ..known.quirks };
+    let ask = Ask { shape: chat.shape, quirks: &quirks, window, ..Ask::of(&prompt, &chat.model) };
     Ok((Pieces::from(provider.language.encode(&ask, losses)?), Amend::of(provider.language, &ask)))
 }
 

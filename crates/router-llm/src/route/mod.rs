@@ -29,6 +29,9 @@ use crate::{models::Known, tokens::Counter};
 pub use names::{Alias, Choice, Names, fits};
 pub use target::Target;
 
+/// Tells what is known of a model.
+pub type Knowledge = Box<dyn Fn(&Target) -> Arc<Known> + Send + Sync>;
+
 /// What there is to choose from, and what is known of it.
 pub struct RouteSpec {
     /// The names, and where they lead.
@@ -36,7 +39,7 @@ pub struct RouteSpec {
     /// The providers.
     pub providers: HashMap<Name, BoxUpstream<Chat>>,
     /// What is known of a model.
-    pub known: Box<dyn Fn(&Target) -> Known + Send + Sync>,
+    pub known: Knowledge,
     /// Whether what a model is asked stays on this machine.
     pub stays: Box<dyn Fn(&Target) -> bool + Send + Sync>,
     /// What a model is called in metrics, which must not be a name that a client made up.
@@ -65,7 +68,7 @@ struct Question<'a> {
 /// A model that may be asked.
 struct Candidate<'a> {
     target: &'a Target,
-    known: Known,
+    known: Arc<Known>,
     /// The most tokens that its answer may have, where that is less than what is asked for.
     cap: Option<u64>,
 }

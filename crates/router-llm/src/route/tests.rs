@@ -96,7 +96,7 @@ impl Bench {
         let spec = RouteSpec {
             names: Arc::new(Names::new(aliases.collect(), "one".into(), providers.map(Name::from)).unwrap()),
             providers: providers.map(scripted).into(),
-            known: Box::new(known),
+            known: Box::new(|target| known(target).into()),
             stays: Box::new(|target| &*target.provider == "three"),
             label: Box::new(|target| target.to_string().into()),
             counter: Arc::default(),

@@ -151,7 +151,7 @@ impl<'a> Walk<'a> {
             | ([_, b"options"], b"num_predict") => {
                 self.told.weight.max_tokens = Some(number);
             }
-            ([_, b"options"], b"num_ctx") => self.told.weight.window = Some(number),
+            ([_, b"options"] | [_], b"num_ctx") => self.told.weight.window = Some(number),
             _ => {}
         }
     }

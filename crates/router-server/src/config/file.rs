@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use super::{
     aliases::{AliasFile, PromptCacheFile},
     clients::ClientFile,
+    known::KnownFile,
     leaf::{self, Bytes, Count, FilePath, Hidden, Link, Period, Positive, Rate, Share, Switch, Text, Time, words},
     read::{Map, Read, Reader, Spanned, section},
     settings::{DialectName, LogFormat, ProtocolEra, ProviderKind},
@@ -27,6 +28,8 @@ section! {
         models: Map<AliasFile>,
         /// The answers of models that are kept, where an alias, a client's rule or a request wants that.
         prompt_cache: PromptCacheFile,
+        /// What is known of models, by the patterns of their names; goes before the built-in table.
+        known_models: Map<KnownFile>,
         /// The MCP servers, as every MCP client writes them.
         mcp_servers as "mcpServers": Map<Server>,
         /// The MCP servers, by the name that VS Code has for them.
@@ -74,6 +77,8 @@ section! {
         path: FilePath,
         /// The model of a question that names none.
         model: Text,
+        /// The largest context window to ask an Ollama for, in tokens.
+        num_ctx_max: Positive,
         /// How long things may take.
         timeout: TimeoutFile,
         /// When a call is put again.

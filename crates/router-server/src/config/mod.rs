@@ -12,6 +12,7 @@ mod clients;
 mod dotenv;
 mod environment;
 mod file;
+mod known;
 mod leaf;
 mod mask;
 mod problem;

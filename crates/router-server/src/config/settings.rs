@@ -10,6 +10,7 @@ use router_core::{
         timeout::TimeoutPolicy,
     },
 };
+use router_llm::models::Said;
 
 use router_llm::enhance::Template;
 
@@ -30,6 +31,8 @@ pub struct Config {
     pub default_provider: Name,
     /// Our names for models.
     pub models: Vec<Alias>,
+    /// What is said of models.
+    pub known_models: Vec<Said>,
     /// What is kept of models' answers.
     pub prompt_cache: PromptCacheSettings,
     /// The MCP servers.
@@ -78,6 +81,8 @@ pub struct ProviderSettings {
     pub path: Option<PathBuf>,
     /// The model of a question that names none.
     pub model: Option<String>,
+    /// The largest context window to ask for, in tokens.
+    pub num_ctx_max: Option<u64>,
     /// How long things may take.
     pub timeout: Timeouts,
     /// How it is guarded.

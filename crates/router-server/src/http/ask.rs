@@ -400,7 +400,7 @@ mod tests {
         let route = Route::new(RouteSpec {
             names: Arc::clone(&names),
             providers: [("echo".into(), Echo.boxed())].into(),
-            known: Box::new(|_| Known::default()),
+            known: Box::new(|_| Known::default().into()),
             stays: Box::new(|_| true),
             label: Box::new(|target| Arc::clone(&target.provider)),
             counter: Arc::default(),
@@ -417,6 +417,9 @@ mod tests {
             providers: ["echo".into()].into(),
             defaults: [].into(),
             cards: Vec::new(),
+            vendors: [].into(),
+            known: Arc::default(),
+            counter: Arc::default(),
         }
     }
 

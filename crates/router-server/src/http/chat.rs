@@ -104,6 +104,11 @@ impl Asked {
         Ok(asked)
     }
 
+    /// The question itself.
+    pub fn into_chat(self) -> Chat {
+        self.chat
+    }
+
     /// The same question, to be answered as a stream whatever it says itself.
     pub fn streamed(mut self) -> Result<Self> {
         if self.chat.shape == Shape::Whole {

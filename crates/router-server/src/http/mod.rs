@@ -5,6 +5,7 @@ mod alive;
 mod ask;
 mod chat;
 mod client;
+mod count;
 pub mod door;
 mod embeddings;
 mod enhance;
@@ -214,6 +215,7 @@ fn routes(gateway: Arc<Gateway>) -> Router {
         .route("/llm/enhance", post(enhance::theirs))
         .route("/v1/messages", post(messages))
         .route("/v1/messages/stream", post(messages_streamed))
+        .route("/v1/messages/count_tokens", post(count::count))
         .route("/v1/chat/completions", post(completions))
         .route("/v1/completions", post(legacy_completions))
         .route("/v1/embeddings", post(embeddings::openai))
@@ -369,7 +371,7 @@ fn shape_of(path: &str) -> reject::Shape {
 
 /// The path as a label of a closed set.
 fn route_label(path: &str) -> &'static str {
-    const EXACT: [&str; 28] = [
+    const EXACT: [&str; 29] = [
         "/",
         "/ask",
         "/enhance",
@@ -377,6 +379,7 @@ fn route_label(path: &str) -> &'static str {
         "/llm/enhance",
         "/v1/messages",
         "/v1/messages/stream",
+        "/v1/messages/count_tokens",
         "/v1/chat/completions",
         "/v1/responses",
         "/mcp",

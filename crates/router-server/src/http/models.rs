@@ -27,11 +27,8 @@ pub async fn list(State(gateway): Gate, headers: HeaderMap, Query(parameters): P
         after_id: named("after_id"),
         before_id: named("before_id"),
     };
-    json(&if speaks_anthropic(&headers) {
-        models::anthropic_list(&gateway.models.cards, &page)
-    } else {
-        models::openai_list(&gateway.models.cards)
-    })
+    let cards = gateway.models.described_cards();
+    json(&if speaks_anthropic(&headers) { models::anthropic_list(&cards, &page) } else { models::openai_list(&cards) })
 }
 
 /// One of them.
@@ -42,7 +39,7 @@ pub async fn one(
     Path(id): Path<String>,
 ) -> Response<Body> {
     let anthropic = speaks_anthropic(&headers);
-    match gateway.models.cards.iter().find(|card| card.id == id) {
+    match gateway.models.cards.iter().find(|card| card.id == id).map(|card| gateway.models.described(card)) {
         Some(card) if anthropic => json(&card.anthropic()),
         Some(card) => json(&card.openai()),
         None => {

@@ -115,7 +115,7 @@ fn known(gateway: &Gateway, visit: &Visit, model: &str) -> Result<()> {
 }
 
 async fn tags(State(gateway): Gate) -> Response<Body> {
-    json(&models::ollama_list(&gateway.models.cards))
+    json(&models::ollama_list(&gateway.models.described_cards()))
 }
 
 async fn show(
@@ -126,7 +126,7 @@ async fn show(
 ) -> Response<Body> {
     let read = read_body(&headers, body, CHAT_BYTES).await;
     match read.and_then(|body| card(&gateway, &visit, &body)) {
-        Ok(card) => json(&card.ollama_shown()),
+        Ok(card) => json(&gateway.models.described(&card).ollama_shown()),
         Err(error) => reject(&error, Shape::Dialect(&OLLAMA), &visit),
     }
 }

@@ -40,6 +40,7 @@ pub struct Metrics {
     timeouts: Family<ServerLabels, Counter>,
     retries: Family<ServerLabels, Counter>,
     rejections: Family<ServerLabels, Counter>,
+    truncated: Family<ServerLabels, Counter>,
     tokens_available: Family<ServerLabels, Gauge>,
     fallbacks: Family<FallbackLabels, Counter>,
     bill: Bill,
@@ -126,6 +127,7 @@ impl Metrics {
             timeouts: Family::default(),
             retries: Family::default(),
             rejections: Family::default(),
+            truncated: Family::default(),
             tokens_available: Family::default(),
             fallbacks: Family::default(),
             bill: Bill::default(),
@@ -161,6 +163,11 @@ impl Metrics {
         r.register("timeouts", "Attempts that were too slow", self.timeouts.clone());
         r.register("retries", "Attempts after the first", self.retries.clone());
         r.register("rate_limit_rejections", "Calls that we refused for an upstream's sake", self.rejections.clone());
+        r.register(
+            "context_truncated",
+            "Questions that were cut to the context window of their model",
+            self.truncated.clone(),
+        );
         r.register(
             "rate_limit_tokens_available",
             "Calls that the rate lets through at once",
@@ -199,6 +206,7 @@ impl Metrics {
             &self.timeouts,
             &self.retries,
             &self.rejections,
+            &self.truncated,
         ];
         for counter in counters {
             let _ = counter.get_or_create(&labels);
@@ -256,6 +264,7 @@ impl Meter for Metrics {
             Fact::TimedOut => _ = self.timeouts.get_or_create(&labels).inc(),
             Fact::Retried => _ = self.retries.get_or_create(&labels).inc(),
             Fact::Shed => _ = self.rejections.get_or_create(&labels).inc(),
+            Fact::Truncated => _ = self.truncated.get_or_create(&labels).inc(),
             Fact::FellBack(strategy) => {
                 let labels = FallbackLabels { server: labels.server, strategy: strategy.as_str() };
                 self.fallbacks.get_or_create(&labels).inc();

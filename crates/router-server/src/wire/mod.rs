@@ -1,5 +1,6 @@
 //! Configuration to gateway: every stack of the program is built here, and nowhere else.
 
+mod inquiry;
 mod kept;
 mod models;
 mod parts;
@@ -19,6 +20,7 @@ use crate::{
 /// Builds everything that `config` asks for. MCP servers start in the background; nothing here waits for one.
 pub fn gateway(config: &Config, metrics: &Arc<Metrics>, shutdown: &Shutdown) -> Result<Arc<Gateway>> {
     let models = models::build(config, metrics, &shutdown.tasks)?;
+    inquiry::ask(models.models.vendors.values().cloned(), &models.models.known, shutdown);
     let servers = servers::build(config, metrics, shutdown)?;
     let chaos = config.providers.iter().map(|provider| &provider.guard).any(|guard| guard.chaos.is_some())
         || config.servers.iter().any(|server| server.guard.chaos.is_some());

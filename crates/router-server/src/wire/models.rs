@@ -26,8 +26,8 @@ use router_llm::{
     echo::{self, Echo},
     embed::{EmbedRoute, Files, Model2Vec},
     enhance::{ClientRule, ClientRules, Manner, Rewriting},
-    models::{Known, ModelCard},
-    provider::{Api, Provider, ProviderKind, ProviderSpec},
+    models::{KnownModels, ModelCard},
+    provider::{Api, Preset, Provider, ProviderKind, ProviderSpec, Shared},
     route::{Alias, Names, Route, RouteSpec, Target},
 };
 use tokio_util::task::TaskTracker;
@@ -59,10 +59,14 @@ pub fn build(config: &Config, metrics: &Arc<Metrics>, tasks: &TaskTracker) -> Re
     let (mut providers, mut embedders) = (HashMap::new(), HashMap::new());
     let mut parts: Vec<Box<dyn Part>> = Vec::new();
     let mut staying = HashMap::new();
+    let shared = shared(config, metrics);
+    let mut vendors = BTreeMap::new();
     for settings in &config.providers {
-        let (name, upstreams) = (&settings.name, upstreams(settings, tasks)?);
-        let stays = stays(settings, upstreams.is_local);
-        let links = links(settings, upstreams, config, metrics);
+        let name = &settings.name;
+        let vendor = vendor(settings, &shared)?;
+        vendors.extend(vendor.iter().map(|vendor| (Arc::clone(name), Arc::clone(vendor))));
+        let stays = stays(settings, vendor.as_ref().is_none_or(|vendor| vendor.is_local()));
+        let links = links(settings, upstreams(settings, vendor, tasks), config, metrics);
         staying.insert(Arc::clone(name), stays);
         let chats = Fence::new(Arc::clone(&links.chats).boxed(), Arc::clone(name), move |chat| stays(&chat.model));
         let vectors = Fence::new(Arc::clone(&links.embeddings).boxed(), Arc::clone(name), move |ask| stays(&ask.model));
@@ -71,13 +75,14 @@ pub fn build(config: &Config, metrics: &Arc<Metrics>, tasks: &TaskTracker) -> Re
         parts.push(Box::new(ProviderPart::new(Arc::clone(name), links)));
     }
     let names = Arc::new(names(config)?);
+    let known = Arc::clone(&shared.known);
     let route = Route::new(RouteSpec {
         names: Arc::clone(&names),
         providers,
-        known: Box::new(known(config)),
+        known: Box::new(move |target| known.of(&target.provider, &target.model)),
         stays: Box::new(move |target| staying.get(&target.provider).is_some_and(|stays| stays(&target.model))),
         label: Box::new(label(config)),
-        counter: Arc::default(),
+        counter: Arc::clone(&shared.counter),
         meter: Arc::clone(metrics) as Arc<dyn Meter>,
     });
     let embeddings = EmbedRoute::new(Arc::clone(&names), embedders, Arc::clone(metrics) as Arc<dyn Meter>);
@@ -94,6 +99,9 @@ pub fn build(config: &Config, metrics: &Arc<Metrics>, tasks: &TaskTracker) -> Re
             providers: config.providers.iter().map(|settings| Arc::clone(&settings.name)).collect(),
             defaults,
             cards: cards(config),
+            vendors,
+            known: shared.known,
+            counter: shared.counter,
         },
         parts,
     })
@@ -168,14 +176,6 @@ impl Guarded {
     }
 }
 
-/// What is known of the models of each provider.
-fn known(config: &Config) -> impl Fn(&Target) -> Known + Send + Sync + 'static {
-    let kinds =
-        config.providers.iter().filter_map(|settings| Some((Arc::clone(&settings.name), vendor(settings.kind)?)));
-    let kinds: HashMap<Name, ProviderKind> = kinds.collect();
-    move |target| kinds.get(&target.provider).map(|kind| Known::of(*kind, &target.model)).unwrap_or_default()
-}
-
 /// What a model is called in metrics: names that clients made up must not become labels, they go by their provider's.
 fn label(config: &Config) -> impl Fn(&Target) -> Name + Send + Sync + 'static {
     let listed = config.providers.iter().map(|settings| (Arc::clone(&settings.name), listed(settings, config)));
@@ -194,31 +194,37 @@ fn listed(settings: &ProviderSettings, config: &Config) -> BTreeMap<Name, Name> 
     models.map(|model| (model.into(), format!("{}/{model}", settings.name).into())).collect()
 }
 
+/// What the providers share: what is known of their models, and how they count.
+fn shared(config: &Config, metrics: &Arc<Metrics>) -> Shared {
+    let presets = config.providers.iter().filter_map(|settings| {
+        let preset = Preset::of(kind(settings.kind)?, settings.dialect.map(api))?;
+        Some((Arc::clone(&settings.name), preset))
+    });
+    Shared {
+        known: Arc::new(KnownModels::new(presets, config.known_models.clone())),
+        counter: Arc::default(),
+        meter: Arc::clone(metrics) as Arc<dyn Meter>,
+    }
+}
+
 /// A provider, asked in chats and for vectors.
 struct Upstreams {
     chats: BoxUpstream<Chat>,
     embeddings: BoxUpstream<Embed>,
-    /// It is on this machine.
-    is_local: bool,
 }
 
 impl Upstreams {
-    fn of(provider: impl Upstream<Chat> + Upstream<Embed>, is_local: bool) -> Self {
-        let provider = Arc::new(provider);
-        Self { chats: Arc::clone(&provider).boxed(), embeddings: provider.boxed(), is_local }
+    fn of(provider: Arc<impl Upstream<Chat> + Upstream<Embed>>) -> Self {
+        Self { chats: Arc::clone(&provider).boxed(), embeddings: provider.boxed() }
     }
 }
 
-fn upstreams(settings: &ProviderSettings, tasks: &TaskTracker) -> Result<Upstreams> {
-    let Some(kind) = vendor(settings.kind) else {
-        return Ok(match &settings.path {
-            Some(path) => Upstreams::of(folder(settings, path, tasks), true),
-            None => Upstreams::of(Echo, true),
-        });
-    };
-    let provider = remote(settings, kind)?;
-    let is_local = provider.is_local();
-    Ok(Upstreams::of(provider, is_local))
+fn upstreams(settings: &ProviderSettings, vendor: Option<Arc<Provider>>, tasks: &TaskTracker) -> Upstreams {
+    match (vendor, &settings.path) {
+        (Some(vendor), _) => Upstreams::of(vendor),
+        (None, Some(path)) => Upstreams::of(Arc::new(folder(settings, path, tasks))),
+        (None, None) => Upstreams::of(Arc::new(Echo)),
+    }
 }
 
 /// A model in a folder.
@@ -231,27 +237,33 @@ fn folder(settings: &ProviderSettings, path: &Path, tasks: &TaskTracker) -> Mode
     Model2Vec::new(Arc::clone(&settings.name), read, tasks.clone())
 }
 
-/// A provider at an address.
-fn remote(settings: &ProviderSettings, kind: ProviderKind) -> Result<Provider> {
+/// A provider; `None` runs in this process.
+fn vendor(settings: &ProviderSettings, shared: &Shared) -> Result<Option<Arc<Provider>>> {
+    let Some(kind) = kind(settings.kind) else { return Ok(None) };
     let spec = ProviderSpec {
         name: Arc::clone(&settings.name),
         kind,
-        dialect: settings.dialect.map(|dialect| match dialect {
-            DialectName::OpenAi => Api::OpenAi,
-            DialectName::Anthropic => Api::Anthropic,
-            DialectName::Ollama => Api::Ollama,
-            DialectName::Responses => Api::Responses,
-        }),
+        dialect: settings.dialect.map(api),
         base_url: settings.base_url.as_ref().map(ToString::to_string),
         api_key: settings.api_key.clone(),
         headers: settings.headers.clone(),
     };
-    let provider = Provider::new(spec, HttpClient::new(settings.timeout.connect));
-    provider.with_context(|| format!("provider {}", settings.name))
+    let provider = Provider::new(spec, HttpClient::new(settings.timeout.connect))
+        .with_context(|| format!("provider {}", settings.name))?;
+    Ok(Some(Arc::new(provider.sharing(shared.clone()).with_max_window(settings.num_ctx_max))))
+}
+
+const fn api(dialect: DialectName) -> Api {
+    match dialect {
+        DialectName::OpenAi => Api::OpenAi,
+        DialectName::Anthropic => Api::Anthropic,
+        DialectName::Ollama => Api::Ollama,
+        DialectName::Responses => Api::Responses,
+    }
 }
 
 /// The vendor of a kind; `None` runs in this process.
-const fn vendor(kind: Kind) -> Option<ProviderKind> {
+const fn kind(kind: Kind) -> Option<ProviderKind> {
     match kind {
         Kind::OpenAi => Some(ProviderKind::OpenAi),
         Kind::Anthropic => Some(ProviderKind::Anthropic),

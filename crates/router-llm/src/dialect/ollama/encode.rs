@@ -17,16 +17,7 @@ use crate::dialect::{
 };
 
 /// The window that Ollama has unless it is told otherwise, in tokens; what does not fit is cut off in silence.
-const USUAL_WINDOW: usize = 4096;
-
-/// Bytes per token, on the safe side for prose and code alike.
-const BYTES_PER_TOKEN: usize = 3;
-
-/// What a picture takes of the window, in tokens.
-const PICTURE_TOKENS: usize = 1024;
-
-/// What an answer takes of it when nobody set a limit, in tokens.
-const ANSWER_TOKENS: usize = 1024;
+const USUAL_WINDOW: u64 = 4096;
 
 /// Options that clients of other dialects write beside the question.
 const OPTIONS: [&str; 6] = ["num_ctx", "min_p", "repeat_penalty", "presence_penalty", "frequency_penalty", "typical_p"];
@@ -111,7 +102,7 @@ fn write(ask: &Ask<'_>, losses: &mut Losses) -> Result<Bytes> {
     }
     let body = Body {
         model: ask.model,
-        options: options(ask, need(&messages, prompt)),
+        options: options(ask),
         messages,
         tools: tools(prompt),
         format: prompt.format.as_ref().map(|format| match format {
@@ -157,9 +148,8 @@ fn tool(tool: &ToolSpec) -> Tool<'_> {
     Tool { r#type: "function", function: Function { name, description: description.as_deref(), parameters: schema } }
 }
 
-/// What is set, and a window that the question fits, where that is more than the usual one: a power of two, because
-/// every other window makes Ollama load the model anew.
-fn options(ask: &Ask<'_>, need: usize) -> Map<String, Value> {
+/// What is set, and the window that was chosen, where that is more than the usual one.
+fn options(ask: &Ask<'_>) -> Map<String, Value> {
     let prompt = ask.prompt;
     let mut options = match prompt.extra.get("options") {
         Some(Value::Object(options)) => options.clone(),
@@ -176,25 +166,10 @@ fn options(ask: &Ask<'_>, need: usize) -> Map<String, Value> {
     ];
     let set = set.into_iter().filter_map(|(name, value)| Some((name, value?)));
     options.extend(beside.chain(set).map(|(name, value)| (name.to_owned(), value)));
-    if need > USUAL_WINDOW && !options.contains_key("num_ctx") {
-        options.insert("num_ctx".into(), need.next_power_of_two().into());
+    if let Some(window) = ask.window.filter(|window| *window > USUAL_WINDOW) {
+        options.entry("num_ctx").or_insert(window.into());
     }
     options
-}
-
-/// How many tokens question and answer take, on the safe side.
-fn need(messages: &[Turn<'_>], prompt: &Prompt) -> usize {
-    let said = |turn: &Turn<'_>| {
-        let calls: usize = turn.tool_calls.iter().map(|call| call.function.arguments.bytes().len()).sum();
-        turn.content.len() + calls + turn.thinking.map_or(0, str::len) + 16
-    };
-    let offered = |tool: &ToolSpec| {
-        tool.schema.bytes().len() + tool.name.len() + tool.description.as_deref().map_or(0, str::len) + 32
-    };
-    let bytes = messages.iter().map(said).sum::<usize>() + prompt.tools.iter().map(offered).sum::<usize>();
-    let pictures: usize = messages.iter().map(|turn| turn.images.len()).sum();
-    let answer = prompt.max_tokens.map_or(ANSWER_TOKENS, |most| usize::try_from(most).unwrap_or(ANSWER_TOKENS));
-    bytes / BYTES_PER_TOKEN + pictures * PICTURE_TOKENS + answer.min(ANSWER_TOKENS * 16)
 }
 
 fn messages(prompt: &Prompt) -> Result<Vec<Turn<'_>>> {

@@ -79,13 +79,19 @@ fn what_ollama_cannot_read_is_refused() {
 }
 
 #[test]
-fn the_window_is_as_large_as_the_question_needs() {
-    let window = |prompt: &Prompt| encoded(prompt).pointer("/options/num_ctx").and_then(Value::as_u64);
-    let long = Prompt::ask("word ".repeat(20_000));
-    let set = Prompt { extra: [("num_ctx".to_owned(), json!(512))].into_iter().collect(), ..long.clone() };
-    let table = [(Prompt::ask("hi"), None), (long, Some(65_536)), (set, Some(512))];
-    for (prompt, expected) in table {
-        assert_eq!(window(&prompt), expected);
+fn the_window_is_the_one_that_was_chosen_unless_the_client_chose() {
+    let plain = Prompt::ask("hi");
+    let set = Prompt { extra: [("num_ctx".to_owned(), json!(512))].into_iter().collect(), ..plain.clone() };
+    let table = [
+        (&plain, None, None),
+        (&plain, Some(4096), None),
+        (&plain, Some(65_536), Some(65_536)),
+        (&set, Some(8192), Some(512)),
+    ];
+    for (prompt, window, expected) in table {
+        let body = OLLAMA.encode(&Ask { window, ..Ask::of(prompt, "llama3") }, &mut Losses::default()).unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body.pointer("/options/num_ctx").and_then(Value::as_u64), expected, "{window:?}");
     }
 }
 

@@ -4,6 +4,7 @@ mod access;
 mod clients;
 mod guard;
 mod keeping;
+mod known;
 mod models;
 mod providers;
 mod servers;
@@ -67,6 +68,7 @@ impl<'a> Build<'a> {
             providers: accounts.providers,
             probe: accounts.probe,
             models,
+            known_models: self.known_models(file.known_models),
             prompt_cache: keeping::prompt_cache(file.prompt_cache),
             servers,
             clients,

@@ -168,6 +168,7 @@ impl Build<'_> {
             headers: self.headers(file.headers),
             path: self.folder(&entry.at, kind, file.path),
             model: from_variable.or(file.model).map(|model| model.value.0),
+            num_ctx_max: file.num_ctx_max.map(|tokens| tokens.value.0.into()),
             timeout: self.provider_timeouts(file.timeout),
             guard: GuardSettings {
                 breaker: self.breaker(file.breaker),

@@ -95,6 +95,10 @@ const FILES: Pairs<'_> = &[
     ("a port without an address", "listen: 4100"),
     ("any origin", "allowed_origins: [\"*\", app.example.com]"),
     ("an address for a host", "allowed_hosts: [\"https://router.example.com\"]"),
+    (
+        "models of which too little or nonsense is said",
+        "known_models: { q: { price: { input: 1 }, tokenizer: o20k, quirks: { efforts: [loud] } }, r: { price: { input: -1, output: x } } }",
+    ),
     ("no redis", "redis: localhost:6379"),
     ("a home that only a shell knows", "state: ~/router"),
     ("one key of a mapping twice", "log: { level: info }\nlog: { level: debug }"),

@@ -76,6 +76,9 @@ fn schema_and_reader_know_the_same_keys() {
         ("KeepFile", keys::<aliases::KeepFile>()),
         ("PromptCacheFile", keys::<aliases::PromptCacheFile>()),
         ("ClientFile", keys::<clients::ClientFile>()),
+        ("KnownFile", keys::<known::KnownFile>()),
+        ("PriceFile", keys::<known::PriceFile>()),
+        ("QuirksFile", keys::<known::QuirksFile>()),
         ("KeyFile", keys::<file::KeyFile>()),
         ("LogFile", keys::<file::LogFile>()),
     ];

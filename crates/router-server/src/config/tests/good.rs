@@ -51,6 +51,7 @@ fn provider(name: &str, kind: ProviderKind) -> ProviderSettings {
         headers: Vec::new(),
         path: None,
         model: None,
+        num_ctx_max: None,
         timeout: times(60, 60, 900),
         guard: guard(),
     }
@@ -100,6 +101,7 @@ fn nothing_at_all_is_a_configuration() {
         ],
         default_provider: "echo".into(),
         models: Vec::new(),
+        known_models: Vec::new(),
         prompt_cache: PromptCacheSettings::default(),
         servers: Vec::new(),
         clients: Vec::new(),

@@ -5,6 +5,7 @@ mod bad;
 mod documents;
 mod files;
 mod good;
+mod models;
 mod secrets;
 
 use std::{path::Path, time::Duration};
