@@ -56,7 +56,8 @@ impl HttpClient {
             }
         }
         let stream = self.dial.open(uri.clone()).await.map_err(|error| unreachable(error, &uri))?;
-        let way = Way::over(stream, &pool).await.map_err(|error| failure(error, &uri))?;
+        // Boxed: it is large, and rare.
+        let way = Box::pin(Way::over(stream, &pool)).await.map_err(|error| failure(error, &uri))?;
         way.ask(request, &uri, &pool).await.map_err(|error| failure(error.into_error(), &uri))
     }
 

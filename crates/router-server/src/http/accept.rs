@@ -15,6 +15,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use super::sips::Sips;
 use crate::shutdown::Shutdown;
 
 /// What one connection may cost.
@@ -56,7 +57,7 @@ where
             let answer = serve(request);
             async move { Ok::<_, Infallible>(answer.await) }
         });
-        let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = server.serve_connection(TokioIo::new(Sips::of(stream)), service).into_owned();
         let connection = graceful.watch(connection);
         let finish = shutdown.finish.clone();
         shutdown.tasks.spawn(async move {

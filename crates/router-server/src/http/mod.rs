@@ -18,6 +18,7 @@ mod models;
 mod ollama;
 mod reject;
 mod responses;
+mod sips;
 mod visit;
 
 pub use visit::new_request_id;
