@@ -4,6 +4,7 @@ use router_core::chat::{Keeping, Reach};
 
 use super::super::{
     aliases::{KeepFile, PromptCacheFile},
+    problem::Findings,
     read::Spanned,
     settings::PromptCacheSettings,
 };
@@ -13,10 +14,14 @@ const STALE_TIMES: u32 = 24;
 
 /// How the answers of an alias, or of a client, are kept. What answers questions of the same meaning answers the same
 /// question, too.
-pub(super) fn keeping(file: &KeepFile) -> Keeping {
+pub(super) fn keeping(file: &KeepFile, findings: &mut Findings) -> Keeping {
     let on = |switch: &Option<Spanned<_>>| {
         switch.as_ref().is_some_and(|switch: &Spanned<super::super::leaf::Switch>| switch.0)
     };
+    if let Some(switch) = file.semantic.as_ref().filter(|switch| switch.value.0) {
+        let message = "questions of the same meaning are not found yet: only the same question is answered";
+        findings.warning(&switch.at, message).remedy("write exact: true");
+    }
     let reach = match (on(&file.exact), on(&file.semantic)) {
         (_, true) => Reach::Semantic,
         (true, false) => Reach::Exact,
