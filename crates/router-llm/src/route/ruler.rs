@@ -34,9 +34,11 @@ impl<'a> Ruler<'a> {
         }
         let weight = self.weight.get_or_insert_with(|| Weight::of(self.chat));
         let estimate = self.counter.estimate(&target.provider, &target.model, known, weight);
-        let exact = match self.chat.prompt() {
-            Ok(prompt) if is_close(known, asked, estimate) => tokens::exact(prompt, known.tokenizer).await,
-            Ok(_) | Err(_) => None,
+        // Only then is it worth decoding.
+        let prompt = if is_close(known, asked, estimate) { self.chat.prompt().ok() } else { None };
+        let exact = match prompt {
+            Some(prompt) => tokens::exact(prompt, known.tokenizer).await,
+            None => None,
         };
         Room::of(known, asked, exact.map_or(Length::About(estimate), Length::Exactly))
     }
