@@ -153,7 +153,7 @@ def test_who_has_no_embeddings_says_what_to_do(start, provider):
         assert model == "nobody/m" or "models: { embed: [ollama/nomic-embed-text] }" in told.json()["error"]["message"]
     told = router.http.post("/api/embed", json={"model": "echo", "input": "a"})
     assert told.status_code == 404 and "echo has no embeddings" in told.json()["error"]
-    assert not provider.recorded
+    assert not provider.embeddings and not provider.questions
 
 
 @pytest.mark.parametrize("body", ["", "[]", "{}", '{"model":"openai/m","input":"a","input":"b"}', '{"model":"openai/m","input":"a","encoding_format":"int8"}'])

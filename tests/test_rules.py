@@ -75,7 +75,7 @@ def test_an_unknown_client_on_a_path(start, provider):
         reply = router.http.post(path, json={"model": "local/x", "messages": []})
         assert reply.status_code == 404 and told in reply.text, reply.text
         assert 'did you mean \\"raycast\\"?' in reply.text
-    assert not provider.recorded
+    assert not provider.questions
 
 
 def test_words_are_put_into_the_bytes_that_came(start, provider):

@@ -10,4 +10,5 @@ pub mod prompt_cache;
 pub mod provider;
 pub mod route;
 pub mod sse;
+pub mod structured;
 pub mod tokens;

@@ -127,6 +127,8 @@ const CHATS_FREELY: Abilities = Abilities { schema: Some(false), ..CHATS };
 const THINKS_FREELY: Abilities = Abilities { schema: Some(false), ..FULL };
 /// Text only, with tools and schemas, and thinking.
 const READS_AND_THINKS: Abilities = Abilities { images: Some(false), documents: Some(false), ..FULL };
+/// Text and tools: a model that is older than JSON schemas.
+const EARLY: Abilities = Abilities { tools: Some(true), ..NONE };
 /// An open model: whether it keeps to a schema is up to the program that runs it.
 const OPEN: Abilities = Abilities { tools: Some(true), schema: None, ..NONE };
 const OPEN_THINKS: Abilities = Abilities { thinking: Some(true), ..OPEN };
@@ -288,17 +290,17 @@ const OPENAI: &[Row] = &[
     model("gpt-4-*-preview")
         .window(128_000)
         .output(4096)
-        .can(OPEN)
+        .can(EARLY)
         .ways(UNTHINKING)
         .counted(Tokenizer::Cl100k)
         .costs(10.0, 30.0, 10.0, 10.0),
     model("gpt-4-32k*")
         .window(32_768)
-        .can(OPEN)
+        .can(EARLY)
         .ways(UNTHINKING)
         .counted(Tokenizer::Cl100k)
         .costs(60.0, 120.0, 60.0, 60.0),
-    model("gpt-4*").window(8192).can(OPEN).ways(UNTHINKING).counted(Tokenizer::Cl100k).costs(30.0, 60.0, 30.0, 30.0),
+    model("gpt-4*").window(8192).can(EARLY).ways(UNTHINKING).counted(Tokenizer::Cl100k).costs(30.0, 60.0, 30.0, 30.0),
     model("gpt-3.5-turbo-instruct*")
         .window(4096)
         .can(NONE)
@@ -308,11 +310,11 @@ const OPENAI: &[Row] = &[
     model("gpt-3.5*")
         .window(16_385)
         .output(4096)
-        .can(OPEN)
+        .can(EARLY)
         .ways(UNTHINKING)
         .counted(Tokenizer::Cl100k)
         .costs(0.5, 1.5, 0.5, 0.5),
-    model("gpt-35-*").window(16_385).output(4096).can(OPEN).ways(UNTHINKING).counted(Tokenizer::Cl100k),
+    model("gpt-35-*").window(16_385).output(4096).can(EARLY).ways(UNTHINKING).counted(Tokenizer::Cl100k),
     model("text-embedding-3-small*").window(8192).can(NONE).counted(Tokenizer::Cl100k).costs(0.02, 0.0, 0.02, 0.02),
     model("text-embedding-3-large*").window(8192).can(NONE).counted(Tokenizer::Cl100k).costs(0.13, 0.0, 0.13, 0.13),
     model("text-embedding-ada-002*").window(8192).can(NONE).counted(Tokenizer::Cl100k).costs(0.1, 0.0, 0.1, 0.1),

@@ -79,6 +79,8 @@ section! {
         model: Text,
         /// The largest context window to ask an Ollama for, in tokens.
         num_ctx_max: Positive,
+        /// How often a model that cannot be told a JSON schema is asked again when its answer does not keep to it; 1.
+        schema_retries: Count,
         /// How long things may take.
         timeout: TimeoutFile,
         /// When a call is put again.

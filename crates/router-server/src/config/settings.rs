@@ -83,6 +83,8 @@ pub struct ProviderSettings {
     pub model: Option<String>,
     /// The largest context window to ask for, in tokens.
     pub num_ctx_max: Option<u64>,
+    /// How often a model is asked again whose answer does not keep to the schema it was told in words.
+    pub schema_retries: u32,
     /// How long things may take.
     pub timeout: Timeouts,
     /// How it is guarded.

@@ -25,6 +25,7 @@ use super::{
     alive::alive,
     chat::SILENCE,
     reject::{self, reject},
+    response_schema::{self, ResponseSchema},
     visit::Visit,
 };
 use crate::gateway::{Gateway, Models};
@@ -33,7 +34,7 @@ use crate::gateway::{Gateway, Models};
 const PING: Bytes = Bytes::from_static(b": ping\n\n");
 
 /// A question, after every field was found good.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Question {
     message: String,
     model: Option<String>,
@@ -43,6 +44,7 @@ pub struct Question {
     context: Option<String>,
     stream: bool,
     max_tokens: Option<u64>,
+    schema: Option<ResponseSchema>,
 }
 
 /// What is wrong with a question, and where.
@@ -82,14 +84,14 @@ pub async fn ask(gateway: &Arc<Gateway>, visit: &Visit, body: &Bytes) -> Respons
         Ok(model) => model,
         Err(problem) => return unprocessable(&[problem], &visit),
     };
-    let streamed = question.stream;
+    let (streamed, wanted) = (question.stream, question.schema.clone());
     let call = {
         let (gateway, cx) = (Arc::clone(gateway), visit.cx.clone());
         let mut chat = question.into_chat(model);
         (chat.keep, chat.on_loss) = (visit.keep, visit.on_loss);
         async move { gateway.models.all.call(&cx, chat).await }
     };
-    if streamed { stream_answer(call, &visit).await } else { whole_answer(call, &visit).await }
+    if streamed { stream_answer(call, wanted, &visit).await } else { whole_answer(call, wanted, &visit).await }
 }
 
 impl Question {
@@ -127,6 +129,7 @@ impl Question {
             messages: system.into_iter().chain([user]).collect(),
             max_tokens: self.max_tokens,
             user: self.user_id,
+            format: self.schema.map(ResponseSchema::format),
             ..Prompt::default()
         };
         Chat::of(prompt, model, if self.stream { Shape::Stream } else { Shape::Whole })
@@ -144,8 +147,9 @@ impl Question {
             context: reader.context(),
             stream: reader.flag("stream"),
             max_tokens: reader.count("max_tokens"),
+            schema: reader.schema("response_schema"),
         };
-        reader.done("/ask: message, model, provider, client, user_id, context, stream, max_tokens")?;
+        reader.done("/ask: message, model, provider, client, user_id, context, stream, max_tokens, response_schema")?;
         Ok(question)
     }
 }
@@ -203,6 +207,13 @@ impl Reader {
         self.take(name, "true or false", |value| value.as_bool()).unwrap_or_default()
     }
 
+    /// A JSON schema, or what is wrong with it.
+    fn schema(&mut self, name: &str) -> Option<ResponseSchema> {
+        let schema = self.take(name, "a JSON Schema: an object", |value| value.is_object().then_some(value))?;
+        let read = ResponseSchema::read(&schema);
+        read.map_err(|why| self.problems.push(problem(&format!("/{name}"), format!("is no JSON Schema: {why}")))).ok()
+    }
+
     fn count(&mut self, name: &str) -> Option<u64> {
         self.take(name, "a whole number above 0", |value| value.as_u64().filter(|count| *count > 0))
     }
@@ -252,7 +263,11 @@ pub(super) fn unprocessable(problems: &[Problem], visit: &Visit) -> Response<Bod
     response
 }
 
-async fn whole_answer(call: impl Future<Output = Result<ChatReply>>, visit: &Visit) -> Response<Body> {
+async fn whole_answer(
+    call: impl Future<Output = Result<ChatReply>>,
+    wanted: Option<ResponseSchema>,
+    visit: &Visit,
+) -> Response<Body> {
     let reply = match call.await {
         Ok(reply) => reply,
         Err(error) => return reject(&error, reject::Shape::Plain, visit),
@@ -265,6 +280,10 @@ async fn whole_answer(call: impl Future<Output = Result<ChatReply>>, visit: &Vis
     };
     let answer = answer_text(&folded.message);
     let body = answered(&answer, folded.usage, &provenance, visit);
+    let body = match response_schema::put(wanted.as_ref(), body, &provenance) {
+        Ok(body) => body,
+        Err(error) => return reject(&error, reject::Shape::Plain, visit),
+    };
     let mut response = json_response(&body, visit);
     visit.sign(response.headers_mut(), &provenance);
     visit.bill(response.headers_mut());
@@ -275,19 +294,20 @@ async fn whole_answer(call: impl Future<Output = Result<ChatReply>>, visit: &Vis
 /// is silent for long, the status goes out before its answer, and what becomes of the call is told in the stream.
 async fn stream_answer(
     call: impl Future<Output = Result<ChatReply>> + Send + 'static,
+    wanted: Option<ResponseSchema>,
     visit: &Visit,
 ) -> Response<Body> {
     let mut call = Box::pin(call);
     match timeout(SILENCE, &mut call).await {
         Ok(Ok(reply)) => {
             let provenance = reply.provenance().clone();
-            events(lines(reply, visit.clone()), &provenance, visit)
+            events(lines(reply, wanted, visit.clone()), &provenance, visit)
         }
         Ok(Err(error)) => reject(&error, reject::Shape::Plain, visit),
         Err(_) => {
             let asker = visit.clone();
             let answer = stream::once(call).flat_map(move |answered| match answered {
-                Ok(reply) => Either::Left(lines(reply, asker.clone())),
+                Ok(reply) => Either::Left(lines(reply, wanted.clone(), asker.clone())),
                 Err(error) => Either::Right(stream::iter([sse("error", &broken(&error, &asker))])),
             });
             events(stream::iter([PING]).chain(answer), &Provenance::default(), visit)
@@ -306,7 +326,7 @@ fn events(lines: impl Stream<Item = Bytes> + Send + 'static, provenance: &Proven
     response
 }
 
-fn lines(reply: ChatReply, visit: Visit) -> impl Stream<Item = Bytes> + Send {
+fn lines(reply: ChatReply, wanted: Option<ResponseSchema>, visit: Visit) -> impl Stream<Item = Bytes> + Send {
     let provenance = reply.provenance().clone();
     let (mut answer, mut usage) = (String::new(), Usage::default());
     let ended = stream::once(ready(None));
@@ -322,7 +342,13 @@ fn lines(reply: ChatReply, visit: Visit) -> impl Stream<Item = Bytes> + Send {
             }
             Some(Ok(_)) => None,
             Some(Err(error)) => Some(sse("error", &broken(&error, &visit))),
-            None => Some(sse("done", &answered(&answer, usage, &provenance, &visit))),
+            None => {
+                let done = answered(&answer, usage, &provenance, &visit);
+                Some(match response_schema::put(wanted.as_ref(), done, &provenance) {
+                    Ok(done) => sse("done", &done),
+                    Err(error) => sse("error", &broken(&error, &visit)),
+                })
+            }
         };
         ready(line)
     });

@@ -17,6 +17,7 @@ mod mcp;
 mod models;
 mod ollama;
 mod reject;
+mod response_schema;
 mod responses;
 mod sips;
 mod visit;

@@ -29,6 +29,7 @@ use router_llm::{
     models::{KnownModels, ModelCard},
     provider::{Api, Preset, Provider, ProviderKind, ProviderSpec, Shared},
     route::{Alias, Names, Route, RouteSpec, Target},
+    structured::Structured,
 };
 use tokio_util::task::TaskTracker;
 
@@ -68,7 +69,9 @@ pub fn build(config: &Config, metrics: &Arc<Metrics>, tasks: &TaskTracker) -> Re
         let stays = stays(settings, vendor.as_ref().is_none_or(|vendor| vendor.is_local()));
         let links = links(settings, upstreams(settings, vendor, tasks), config, metrics);
         staying.insert(Arc::clone(name), stays);
-        let chats = Fence::new(Arc::clone(&links.chats).boxed(), Arc::clone(name), move |chat| stays(&chat.model));
+        let lacks = lacks_schemas(settings, Arc::clone(&shared.known));
+        let chats = Structured::new(Arc::clone(&links.chats), settings.schema_retries, lacks);
+        let chats = Fence::new(chats.boxed(), Arc::clone(name), move |chat| stays(&chat.model));
         let vectors = Fence::new(Arc::clone(&links.embeddings).boxed(), Arc::clone(name), move |ask| stays(&ask.model));
         providers.insert(Arc::clone(name), chats.boxed());
         embedders.insert(Arc::clone(name), vectors.boxed());
@@ -337,6 +340,15 @@ fn stays(settings: &ProviderSettings, is_local: bool) -> impl Fn(&Name) -> bool 
     // An Ollama that is signed in hands the questions for such models to ollama.com.
     let passes_on = settings.kind == Kind::Ollama;
     move |model| is_local && !(passes_on && (model.ends_with("-cloud") || model.ends_with(":cloud")))
+}
+
+/// Whether a model of this provider cannot be told to keep to a JSON schema, as far as anybody knows; the echo cannot.
+fn lacks_schemas(
+    settings: &ProviderSettings,
+    known: Arc<KnownModels>,
+) -> impl Fn(&str) -> bool + Send + Sync + 'static {
+    let (name, is_echo) = (Arc::clone(&settings.name), settings.kind == Kind::Echo);
+    move |model| is_echo || known.of(&name, model).abilities.schema == Some(false)
 }
 
 fn target(choice: &Choice) -> Target {

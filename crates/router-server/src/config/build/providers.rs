@@ -20,6 +20,9 @@ use super::{
 /// The model that is always there.
 const ECHO: &str = "echo";
 
+/// How often a model is asked again whose answer does not keep to its schema: once it has read what is wrong, it does.
+const SCHEMA_RETRIES: u32 = 1;
+
 /// The vendor accounts, and which of them is meant when none is named.
 pub(super) struct Accounts {
     pub(super) providers: Vec<ProviderSettings>,
@@ -169,6 +172,7 @@ impl Build<'_> {
             path: self.folder(&entry.at, kind, file.path),
             model: from_variable.or(file.model).map(|model| model.value.0),
             num_ctx_max: file.num_ctx_max.map(|tokens| tokens.value.0.into()),
+            schema_retries: file.schema_retries.map_or(SCHEMA_RETRIES, |retries| retries.0),
             timeout: self.provider_timeouts(file.timeout),
             guard: GuardSettings {
                 breaker: self.breaker(file.breaker),

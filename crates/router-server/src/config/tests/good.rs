@@ -52,6 +52,7 @@ fn provider(name: &str, kind: ProviderKind) -> ProviderSettings {
         path: None,
         model: None,
         num_ctx_max: None,
+        schema_retries: 1,
         timeout: times(60, 60, 900),
         guard: guard(),
     }
