@@ -199,7 +199,8 @@ pub fn read(event: &[u8]) -> Option<Said<'_>> {
 
 fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     match line.strip_prefix(name)? {
-        [] => Some(&[]),
+        // Within the line all the same: whoever reads an event may ask where in it the data stands.
+        [] => line.get(line.len()..),
         [b':', b' ', value @ ..] | [b':', value @ ..] => Some(value),
         _ => None,
     }
@@ -280,6 +281,9 @@ mod tests {
         assert_eq!(read(b"event: ping\r\ndata: {}\r\n\r\n"), said("ping", "{}"));
         assert_eq!(read(b"data:a\ndata\ndata:  b\nid: 3\n\n"), said("", "a\n\n b"));
         assert_eq!(read(b"\n\rdata: x\n\n"), said("", "x"));
+        let empty = b"data\n\n";
+        assert_eq!(read(empty), said("", ""));
+        assert!(empty.as_ptr_range().contains(&read(empty).unwrap().data.as_ptr()), "even nothing has its place");
         assert_eq!(read(b": OPENROUTER PROCESSING\n\n"), None);
         assert_eq!(read(b"database: x\nretry: 3\n\n"), None);
     }

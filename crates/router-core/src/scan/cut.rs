@@ -39,7 +39,7 @@ pub fn closing(json: &[u8]) -> Option<String> {
     ];
     let mut scanner = Scanner::trusted(json);
     if scanner.value().is_ok() {
-        return scanner.end().is_ok().then(String::new);
+        return is_json(json).then(String::new);
     }
     let brackets: String = scanner.brackets().collect();
     ENDS.iter().map(|end| format!("{end}{brackets}")).find(|end| is_json(&[json, end.as_bytes()].concat()))

@@ -154,6 +154,7 @@ fn closes_what_was_cut() {
         assert_eq!(closing(cut.as_bytes()).as_deref(), end, "{cut}");
     }
     assert!(!is_beginning(br#"{"a":1}{"#) && !is_beginning(b"{{"));
+    assert_eq!(closing(b"\"\xff\""), None, "what is no text is closed by nothing");
 }
 
 fn json() -> impl Strategy<Value = serde_json::Value> {

@@ -7,6 +7,7 @@ use router_core::chat::{Block, Event};
 pub(super) struct Blocks {
     started: bool,
     open: Option<Open>,
+    ids: Ids,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,6 +60,7 @@ impl Blocks {
     pub(super) fn tool(&mut self, id: String, name: String, events: &mut Vec<Event>) {
         self.close(events);
         self.open = Some(Open::Tool);
+        let id = self.ids.distinct(id, "");
         events.push(Event::Open(Block::ToolUse { id, name }));
     }
 
@@ -75,6 +77,25 @@ impl Blocks {
             self.open = Some(to);
             events.push(Event::Open(block));
         }
+    }
+}
+
+/// The ids of the tool calls of one reply: results are paired with calls by them, so that no two may be the same.
+#[derive(Debug, Default)]
+pub(super) struct Ids(Vec<String>);
+
+impl Ids {
+    /// Whether there was no call.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The id of the next call of the reply `reply`: its own, or another one where it has none or another call has it.
+    pub(super) fn distinct(&mut self, own: String, reply: &str) -> String {
+        let is_usable = !own.is_empty() && !self.0.contains(&own);
+        let id = if is_usable { own } else { minted(&format!("{reply}{own}"), self.0.len()) };
+        self.0.push(id.clone());
+        id
     }
 }
 

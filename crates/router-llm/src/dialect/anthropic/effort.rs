@@ -92,8 +92,10 @@ fn budget(ask: &Ask<'_>, asked: &Thinking) -> Option<(u64, u64)> {
         Some(_) | None => 8192,
     };
     let budget = asked.budget.unwrap_or_else(by_effort).max(LEAST_BUDGET);
+    // Who only says how hard to think wants an answer too.
+    let room = |most: u64| if asked.budget.is_some() { 1 } else { most / 4 };
     match ask.prompt.max_tokens {
-        Some(most) => (most > LEAST_BUDGET).then(|| (budget.min(most - 1), most)),
+        Some(most) => (most > LEAST_BUDGET).then(|| (budget.min(most - room(most)).max(LEAST_BUDGET), most)),
         None => Some((budget, limit(ask.quirks, None).max(budget + 4096))),
     }
 }

@@ -157,11 +157,24 @@ fn what_a_server_forgets_is_put_right() {
 #[test]
 fn a_broken_stream_is_an_error() {
     let overloaded = json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } });
+    let call = opens(0, &json!({ "type": "tool_use", "id": "t", "name": "x", "input": {} }));
+    let cut = delta(0, &json!({ "type": "input_json_delta", "partial_json": "{\"b\":" }));
+    let text = json!({ "type": "text", "text": "" });
     let cases = [
         (stream(&[message_start()]), Kind::Protocol, "the stream ended before the reply did"),
         (stream(&[message_start(), overloaded]), Kind::Unavailable, "Overloaded"),
         ("data: {\"error\":{\"message\":\"slow down\",\"code\":429}}\n\n".to_owned(), Kind::Limited, "slow down"),
         ("data: nonsense\n\n".to_owned(), Kind::Protocol, "the reply is no message of the dialect"),
+        (
+            stream(&[message_start(), call.clone(), cut.clone(), opens(1, &text)]),
+            Kind::Protocol,
+            "the arguments of the call of `x` are not JSON",
+        ),
+        (
+            stream(&[message_start(), call, cut, ends("tool_use")]),
+            Kind::Protocol,
+            "the arguments of the call of `x` are not JSON",
+        ),
     ];
     for (text, kind, message) in cases {
         let error = decode(text.clone(), Shape::Stream).unwrap_err();

@@ -363,7 +363,7 @@ fn effort_in_the_fields_that_the_model_takes() {
             "claude-sonnet-4-5",
             Some(4000),
             asked(None, None, Some("high")),
-            json!({ "type": "enabled", "budget_tokens": 3999 }),
+            json!({ "type": "enabled", "budget_tokens": 3000 }),
             Value::Null,
             4000,
         ),

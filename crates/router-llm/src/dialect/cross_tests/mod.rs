@@ -1,11 +1,17 @@
 //! The dialects against one another: what one says, said in the other, and read back.
 
+mod anything;
+mod cuts;
+mod goldens;
+mod grammar;
 mod losses;
 mod ollama;
+mod prefixes;
 mod properties;
 mod replies;
 mod requests;
 mod responses;
+mod tongues;
 mod traps;
 mod traps_replies;
 mod traps_tools;

@@ -102,6 +102,10 @@ pub(super) fn as_told(events: &[Event], id: &str) -> Folded {
     let mut folded = fold(events.iter().cloned());
     folded.model = Some(told().model);
     folded.id.get_or_insert_with(|| id.to_owned());
+    let calls = folded.message.parts.iter().any(|part| matches!(part, Part::ToolUse { .. }));
+    if folded.stop == StopReason::ToolUse && !calls {
+        folded.stop = StopReason::EndTurn;
+    }
     folded
 }
 
@@ -207,7 +211,8 @@ proptest! {
         prop_assert_eq!(disorder(&events), None);
         prop_assert_eq!(fold(events.clone()), as_told(&reply, "msg_1"));
         let content = |events: &[Event]| -> Vec<Event> {
-            events.iter().filter(|event| !matches!(event, Event::Usage(_) | Event::Start { .. })).cloned().collect()
+            let told = |event: &&Event| !matches!(event, Event::Usage(_) | Event::Start { .. } | Event::Stop { .. });
+            events.iter().filter(told).cloned().collect()
         };
         prop_assert_eq!(content(&events), content(&reply), "piece by piece");
     }

@@ -218,7 +218,10 @@ fn said<'a>(role: &'static str, parts: &'a [Part]) -> Result<Option<Turn<'a>>> {
                 return Err(Error::new(Kind::Invalid, "Ollama cannot fetch a picture by its address")
                     .hint("send the picture as base64"));
             }
-            Part::Document(document) if document.media_type.starts_with("text/") => turn.say(&document.data),
+            Part::Document(document) if document.media_type.starts_with("text/") => {
+                let title = document.title.as_ref().map(|title| format!("{title}:"));
+                title.iter().chain([&document.data]).for_each(|text| turn.say(text));
+            }
             Part::Document(document) => {
                 let message = format!("a document of type {} cannot be given to Ollama", document.media_type);
                 return Err(Error::new(Kind::Invalid, message).hint("send its text"));

@@ -1,9 +1,12 @@
 //! A reply, whole or line by line, read into events.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use router_core::{
     Error, Kind, Result,
     chat::{Event, FrameDecoder, Meta, Shape, StopReason, Usage},
+    scan,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -68,6 +71,22 @@ struct Function<'a> {
     arguments: Option<&'a RawValue>,
 }
 
+impl<'a> Function<'a> {
+    /// The arguments, if there are any; some servers write the object as a text.
+    fn arguments(&self) -> Result<Option<Cow<'a, str>>> {
+        if self.name.is_empty() {
+            return Err(Error::new(Kind::Protocol, "the upstream called a tool without naming it"));
+        }
+        let Some(json) = self.arguments.map(RawValue::get) else { return Ok(None) };
+        let object = scan::text(json.as_bytes()).unwrap_or(Cow::Borrowed(json));
+        match object.trim() {
+            "" | "null" | "{}" => Ok(None),
+            text if text.starts_with('{') && scan::is_json(text.as_bytes()) => Ok(Some(object)),
+            _ => Err(Error::new(Kind::Protocol, format!("the arguments of the call of `{}` are no object", self.name))),
+        }
+    }
+}
+
 /// Reads one reply.
 pub(super) struct Decoder {
     shape: Shape,
@@ -102,8 +121,8 @@ impl Decoder {
         if self.began.is_empty() {
             self.began = line.created_at.unwrap_or_default();
         }
-        if let Some(said) = line.message {
-            self.said(said, events);
+        if let Some(said) = line.message.filter(|_| !self.ended) {
+            self.said(said, events)?;
         }
         if line.done {
             self.end(line.done_reason.as_deref(), line.counts, events);
@@ -111,7 +130,7 @@ impl Decoder {
         Ok(())
     }
 
-    fn said(&mut self, said: Said<'_>, events: &mut Vec<Event>) {
+    fn said(&mut self, said: Said<'_>, events: &mut Vec<Event>) -> Result<()> {
         if let Some(thought) = said.thinking.filter(|text| !text.is_empty()) {
             self.release(events);
             self.blocks.thinking(thought, events);
@@ -128,11 +147,12 @@ impl Decoder {
         for call in calls {
             let id = call.id.filter(|id| !id.is_empty()).unwrap_or_else(|| minted(&self.began, self.calls));
             self.calls += 1;
+            let arguments = call.function.arguments()?;
             self.blocks.tool(id, call.function.name, events);
-            let arguments = call.function.arguments.map(RawValue::get).filter(|json| !matches!(*json, "null" | "{}"));
-            events.extend(arguments.map(|json| Event::Arguments(json.to_owned())));
+            events.extend(arguments.map(|json| Event::Arguments(json.into_owned())));
             self.blocks.close(events);
         }
+        Ok(())
     }
 
     fn release(&mut self, events: &mut Vec<Event>) {

@@ -102,6 +102,8 @@ pub(super) struct Writer {
     kept: Vec<Event>,
     /// The call whose arguments are coming (a line holds a call whole): its id, its name, and they.
     call: Option<(String, String, String)>,
+    /// A call whose arguments have ended too soon: whether something cut them off is known at the end of the reply.
+    cut: Option<(String, String, String)>,
     calls: usize,
     /// When the first piece was written.
     spoke: Option<Instant>,
@@ -113,7 +115,7 @@ impl Writer {
     pub(super) fn new(form: Form, told: Told, shape: Shape) -> Self {
         let created_at = date(told.created);
         let (kept, usage, stop) = (Vec::new(), Usage::default(), StopReason::EndTurn);
-        Self { form, told, created_at, shape, kept, call: None, calls: 0, spoke: None, usage, stop }
+        Self { form, told, created_at, shape, kept, call: None, cut: None, calls: 0, spoke: None, usage, stop }
     }
 
     fn event(&mut self, event: Event, out: &mut Vec<u8>) -> Result<()> {
@@ -131,11 +133,11 @@ impl Writer {
                 Ok(())
             }
             Event::Close => match self.call.take() {
-                Some((id, name, arguments)) => {
-                    let call = call(self.calls, id, name, Raw::trusted(arguments));
-                    self.calls += 1;
-                    self.piece(Said { tool_calls: &[call], ..Said::default() }, out)
+                Some((id, name, arguments)) if !is_object(arguments.as_bytes()) && !arguments.is_empty() => {
+                    self.cut = Some((id, name, arguments));
+                    Ok(())
                 }
+                Some((id, name, arguments)) => self.called(id, name, Raw::trusted(arguments), out),
                 None => Ok(()),
             },
             Event::Usage(usage) => {
@@ -150,6 +152,12 @@ impl Writer {
             | Event::Open(Block::Text | Block::Thinking | Block::RedactedThinking(_))
             | Event::Signature(_) => Ok(()),
         }
+    }
+
+    fn called(&mut self, id: String, name: String, arguments: Raw, out: &mut Vec<u8>) -> Result<()> {
+        let call = call(self.calls, id, name, arguments, self.stop)?;
+        self.calls += 1;
+        self.piece(Said { tool_calls: &[call], ..Said::default() }, out)
     }
 
     fn piece(&mut self, said: Said<'_>, out: &mut Vec<u8>) -> Result<()> {
@@ -201,7 +209,7 @@ impl Writer {
             match part {
                 Part::Text(more) => text.push_str(&more),
                 Part::Thinking { text: more, .. } => thought.push_str(&more),
-                Part::ToolUse { id, name, input } => calls.push(call(calls.len(), id, name, input)),
+                Part::ToolUse { id, name, input } => calls.push(call(calls.len(), id, name, input, self.stop)?),
                 Part::Image(_)
                 | Part::Document(_)
                 | Part::RedactedThinking(_)
@@ -226,6 +234,9 @@ impl ReplyWriter for Writer {
         match self.shape {
             Shape::Whole => self.whole(out),
             Shape::Stream => {
+                if let Some((id, name, arguments)) = self.cut.take() {
+                    self.called(id, name, Raw::trusted(arguments), out)?;
+                }
                 put(out, &self.last(Said::default()))?;
                 out.push(b'\n');
                 Ok(())
@@ -243,11 +254,24 @@ pub(super) fn silence(form: Form, told: Told, reason: &'static str) -> Result<Ve
     Ok(out)
 }
 
-/// A call, its arguments as the object that Ollama's clients expect.
-fn call(index: usize, id: String, name: String, arguments: Raw) -> Call {
-    let is_object = arguments.bytes().trim_ascii_start().starts_with(b"{") && scan::is_json(arguments.bytes());
-    let arguments = if is_object { arguments } else { Raw::trusted("{}") };
-    Call { id, function: Function { index, name, arguments } }
+/// A call, its arguments as the object that Ollama's clients expect: what the answer's limit cut off is closed.
+fn call(index: usize, id: String, name: String, arguments: Raw, stop: StopReason) -> Result<Call> {
+    let arguments = match arguments.bytes().trim_ascii() {
+        b"" => Raw::trusted("{}"),
+        whole if is_object(whole) => arguments,
+        cut => {
+            let is_cut = !matches!(stop, StopReason::EndTurn | StopReason::ToolUse | StopReason::StopSequence);
+            let end = scan::closing(cut).filter(|_| is_cut && cut.starts_with(b"{")).ok_or_else(|| {
+                Error::new(Kind::Protocol, format!("the model called {name} with arguments that are no JSON object"))
+            })?;
+            Raw::trusted(format!("{}{end}", arguments.as_str()))
+        }
+    };
+    Ok(Call { id, function: Function { index, name, arguments } })
+}
+
+fn is_object(json: &[u8]) -> bool {
+    json.trim_ascii_start().starts_with(b"{") && scan::is_json(json)
 }
 
 fn nanoseconds(time: Duration) -> u64 {

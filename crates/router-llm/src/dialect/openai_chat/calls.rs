@@ -80,6 +80,14 @@ impl Calls {
         Ok(())
     }
 
+    /// Something else follows: the calls that have all their arguments are over.
+    pub(super) fn close_complete(&mut self, reply: &str, blocks: &mut Blocks, events: &mut Vec<Event>) -> Result<()> {
+        while self.calls.get(self.live).is_some_and(Call::is_complete) {
+            self.close_live(reply, false, blocks, events)?;
+        }
+        Ok(())
+    }
+
     /// There are no more: the calls that waited follow, each in its turn.
     pub(super) fn finish(
         &mut self,
@@ -197,7 +205,13 @@ impl Arguments {
                     self.habit = Habit::Pieces;
                 }
             }
-            Habit::Copies => piece.clone_into(&mut self.text),
+            Habit::Copies if piece.starts_with(&self.text) => piece.clone_into(&mut self.text),
+            Habit::Copies => {
+                return Err(Error::new(
+                    Kind::Protocol,
+                    "the arguments of a call went on otherwise than they had begun",
+                ));
+            }
         }
         if matches!(self.habit, Habit::Doubtful(_)) && !scan::is_beginning(self.text.as_bytes()) {
             self.believe_copies();

@@ -86,6 +86,8 @@ pub(super) struct Decoder {
     tags: ThinkTags,
     calls: Calls,
     details: Details,
+    /// What was said while the arguments of a call were coming: it follows the calls.
+    held: Vec<Piece>,
     stop: Option<StopReason>,
     refused: bool,
     ended: bool,
@@ -100,6 +102,7 @@ impl Decoder {
             tags: ThinkTags::default(),
             calls: Calls::default(),
             details: Details::default(),
+            held: Vec::new(),
             stop: None,
             refused: false,
             ended: false,
@@ -114,7 +117,8 @@ impl Decoder {
             return Err(refusal::failure(NAME, 200, &Meta::default(), Bytes::copy_from_slice(json)));
         }
         for choice in chunk.choices.into_iter().flatten() {
-            if choice.index.unwrap_or(0) != 0 {
+            // What follows the end is no part of the reply.
+            if self.ended || choice.index.unwrap_or(0) != 0 {
                 continue;
             }
             if let Some(id) = chunk.id.as_deref().filter(|_| self.id.is_empty()) {
@@ -137,20 +141,20 @@ impl Decoder {
         let thought = thought.into_iter().find(|text| !text.is_empty()).unwrap_or_else(details);
         if !thought.is_empty() {
             self.release(events);
-            self.blocks.thinking(thought, events);
+            self.say(Piece::Thought(thought), events)?;
         }
         if let Some(details) = delta.reasoning_details {
             self.details.add(details.get());
         }
         if let Some(content) = delta.content.filter(|content| !matches!(content.get(), "null" | "\"\"" | "[]")) {
             self.sign(events);
-            self.content(content, events);
+            self.content(content, events)?;
         }
         if let Some(refusal) = delta.refusal.filter(|text| !text.is_empty()) {
             self.refused = true;
             self.sign(events);
             self.release(events);
-            self.blocks.text(refusal, events);
+            self.say(Piece::Text(refusal), events)?;
         }
         let calls = delta.tool_calls.unwrap_or_default();
         if !calls.is_empty() {
@@ -164,20 +168,38 @@ impl Decoder {
     }
 
     /// Text, or a list of parts (Mistral's thinking models).
-    fn content(&mut self, content: &RawValue, events: &mut Vec<Event>) {
+    fn content(&mut self, content: &RawValue, events: &mut Vec<Event>) -> Result<()> {
         let json = content.get().as_bytes();
         if let Some(text) = scan::text(json) {
-            let (blocks, tags) = (&mut self.blocks, &mut self.tags);
-            return tags.feed(text.into_owned(), |piece| tell(piece, blocks, events));
+            let holds = self.holds(events)?;
+            let Self { blocks, tags, held, .. } = self;
+            tags.feed(text.into_owned(), |piece| if holds { held.push(piece) } else { tell(piece, blocks, events) });
+            return Ok(());
         }
         for part in scan::items(json) {
             self.release(events);
             if let Some(thought) = scan::find(part, "/thinking") {
-                self.blocks.thinking(texts_in(thought), events);
+                self.say(Piece::Thought(texts_in(thought)), events)?;
             } else if let Some(text) = scan::find(part, "/text").and_then(scan::text) {
-                self.blocks.text(text.into_owned(), events);
+                self.say(Piece::Text(text.into_owned()), events)?;
             }
         }
+        Ok(())
+    }
+
+    fn say(&mut self, piece: Piece, events: &mut Vec<Event>) -> Result<()> {
+        if self.holds(events)? {
+            self.held.push(piece);
+        } else {
+            tell(piece, &mut self.blocks, events);
+        }
+        Ok(())
+    }
+
+    /// Whether what is said has to wait, because the arguments of a call are not all there.
+    fn holds(&mut self, events: &mut Vec<Event>) -> Result<bool> {
+        self.calls.close_complete(&self.id, &mut self.blocks, events)?;
+        Ok(self.calls.is_open())
     }
 
     /// Puts what the provider wants to see again into the signature of the thought that it belongs to.
@@ -192,7 +214,11 @@ impl Decoder {
     /// Hands out the text that was held back because it might have been a tag.
     fn release(&mut self, events: &mut Vec<Event>) {
         if let Some(piece) = self.tags.finish() {
-            tell(piece, &mut self.blocks, events);
+            if self.calls.is_open() {
+                self.held.push(piece);
+            } else {
+                tell(piece, &mut self.blocks, events);
+            }
         }
     }
 
@@ -203,6 +229,9 @@ impl Decoder {
         self.blocks.start(None, None, events);
         self.release(events);
         self.calls.finish(&self.id, self.stop, &mut self.blocks, events)?;
+        for piece in std::mem::take(&mut self.held) {
+            tell(piece, &mut self.blocks, events);
+        }
         self.sign(events);
         self.blocks.close(events);
         let reason = match self.stop {

@@ -212,6 +212,10 @@ fn arguments_that_are_no_json_break_the_reply_unless_its_limit_cut_them() {
     let input = Raw::trusted("{\"x\":\"never end\"}");
     assert_eq!(folded.message.parts, [Part::ToolUse { id: "a".into(), name: "t".into(), input }]);
     assert_eq!(folded.stop, StopReason::MaxTokens);
+    let copies = ["{\"x\":", "{\"x\":1", "{\"x\":12", "{\"y\":"]
+        .map(|copy| call(0, &json!({"id": "a", "name": "t", "arguments": copy})));
+    let error = read(&copies, "length").unwrap_err();
+    assert_eq!(error.message(), "the arguments of a call went on otherwise than they had begun");
 }
 
 #[test]

@@ -1,0 +1,193 @@
+//! What is fed, and what must be true of it whatever the input.
+
+use bytes::Bytes;
+use router_core::{
+    Error, Kind,
+    chat::{Event, Losses, Meta, Shape},
+    scan,
+};
+use router_llm::{
+    dialect::{
+        Ask, Framing, Language, Told, anthropic::ANTHROPIC, ollama::OLLAMA, ollama::generate::GENERATE,
+        openai_chat::OPENAI_CHAT, openai_completions::OPENAI_COMPLETIONS,
+    },
+    sse::{self, Splitter},
+};
+
+use crate::grammar;
+
+/// Every target, by the name of its corpus.
+pub const ALL: &[(&str, fn(&[u8]))] = &[
+    ("requests", requests),
+    ("anthropic_replies", |input| replies(&ANTHROPIC, input)),
+    ("openai_replies", |input| replies(&OPENAI_CHAT, input)),
+    ("ollama_replies", |input| replies(&OLLAMA, input)),
+    ("refusals", refusals),
+    ("frames", frames),
+    ("json", json),
+];
+
+/// The dialects that clients speak.
+const CLIENTS: [&dyn Language; 5] = [&ANTHROPIC, &OPENAI_CHAT, &OLLAMA, &GENERATE, &OPENAI_COMPLETIONS];
+
+/// The dialects that upstreams speak.
+const UPSTREAMS: [&dyn Language; 3] = [&ANTHROPIC, &OPENAI_CHAT, &OLLAMA];
+
+/// A question of every dialect: what can be read can be written in every other one or is refused in words, and what is
+/// written can be read.
+fn requests(input: &[u8]) {
+    let body = Bytes::copy_from_slice(input);
+    for client in CLIENTS {
+        let head = client.head(&body);
+        let Ok(prompt) = client.decode(&body) else { continue };
+        assert!(head.is_err() || scan::is_json(input), "{} takes what is no JSON", client.name());
+        for upstream in UPSTREAMS {
+            let Ok(body) = upstream.encode(&Ask::of(&prompt, "m"), &mut Losses::default()) else { continue };
+            let written = serde_json::from_slice::<serde_json::Value>(&body);
+            assert!(written.is_ok(), "{} -> {}: {written:?}", client.name(), upstream.name());
+        }
+    }
+}
+
+/// A reply, whole and as a stream: the same however it is cut, and what each client gets of it is in his dialect. The first
+/// byte says where it is cut.
+fn replies(upstream: &dyn Language, input: &[u8]) {
+    let Some((cut, input)) = input.split_first() else { return };
+    let size = usize::from(*cut) + 1;
+    let (events, ended) = heard(upstream, Shape::Stream, &[input]);
+    let chunks: Vec<&[u8]> = input.chunks(size).collect();
+    let (others, differently) = heard(upstream, Shape::Stream, &chunks);
+    assert_eq!((&events, ended.is_ok()), (&others, differently.is_ok()), "cut into {size}");
+    told(Shape::Stream, &events, &ended);
+    let (events, ended) = heard(upstream, Shape::Whole, &[input]);
+    told(Shape::Whole, &events, &ended);
+    for event in sse::events(input, upstream.framing()) {
+        upstream.scan(event, Shape::Stream);
+    }
+    upstream.scan(input, Shape::Whole);
+    upstream.rename(&Bytes::copy_from_slice(input), "m");
+}
+
+fn heard(upstream: &dyn Language, shape: Shape, chunks: &[&[u8]]) -> (Vec<Event>, Result<(), Error>) {
+    let (mut frames, mut events) = (Vec::new(), Vec::new());
+    let mut split = Ok(());
+    match shape {
+        Shape::Whole => frames.push(chunks.concat().into()),
+        Shape::Stream => {
+            let mut splitter = Splitter::new(upstream.framing());
+            split = chunks.iter().try_for_each(|chunk| splitter.push(Bytes::copy_from_slice(chunk), &mut frames));
+            frames.extend(splitter.finish());
+        }
+    }
+    let mut decoder = upstream.frames(shape);
+    let read = frames.iter().try_for_each(|frame| decoder.decode(frame, &mut events));
+    let ended = split.and(read).and_then(|()| decoder.finish(&mut events));
+    (events, ended)
+}
+
+fn told(shape: Shape, events: &[Event], ended: &Result<(), Error>) {
+    for client in CLIENTS {
+        let told = Told { usage: true, ..Told::of("req_1", "alias", 1_700_000_000) };
+        let mut writer = client.writer(told, shape);
+        let mut out = Vec::new();
+        let written = writer.write(events.to_vec(), &mut out);
+        let verdict = match (ended.clone().and(written).and_then(|()| writer.finish(&mut out)), shape) {
+            (Ok(()), Shape::Whole) => grammar::of_whole(client.name(), &out),
+            (Err(_), Shape::Whole) => continue,
+            (Ok(()), Shape::Stream) => grammar::of_stream(client.name(), &out),
+            (Err(error), Shape::Stream) => {
+                out.extend_from_slice(&client.error_event(&error, "req_1"));
+                grammar::of_stream(client.name(), &out)
+            }
+        };
+        assert_eq!(verdict, Ok(()), "for {}: {}", client.name(), String::from_utf8_lossy(&out));
+    }
+}
+
+/// An upstream's refusal (the first byte says under which status), where the numbers of a context error are read: every
+/// client is told in JSON.
+fn refusals(input: &[u8]) {
+    const STATUS: [u16; 8] = [200, 400, 401, 404, 413, 429, 500, 529];
+    let Some((first, body)) = input.split_first() else { return };
+    let status = STATUS[usize::from(*first) % STATUS.len()];
+    for upstream in UPSTREAMS {
+        let error = upstream.failure(status, &Meta::default(), Bytes::copy_from_slice(body)).at(&"u".into());
+        for client in CLIENTS {
+            let (_, told) = client.error(&error, "req_1");
+            let own_words = error.words().is_some_and(|words| words.body == told);
+            assert!(own_words || scan::is_json(&told), "{}", String::from_utf8_lossy(&told));
+            let event = client.error_event(&error, "req_1");
+            let mut splitter = Splitter::new(client.framing());
+            let mut frames = Vec::new();
+            assert!(splitter.push(event, &mut frames).is_ok() && frames.len() == 1 && splitter.finish().is_none());
+        }
+    }
+    let _ = Error::new(Kind::Protocol, String::from_utf8_lossy(body)).to_string();
+}
+
+/// The splitters: the events are the same however they are cut, and nothing is lost or added but a missing end.
+fn frames(input: &[u8]) {
+    let Some((cut, input)) = input.split_first() else { return };
+    for framing in [Framing::Sse, Framing::Ndjson] {
+        let split = |size: usize| {
+            let (mut splitter, mut frames) = (Splitter::new(framing), Vec::new());
+            let outcome =
+                input.chunks(size).try_for_each(|chunk| splitter.push(Bytes::copy_from_slice(chunk), &mut frames));
+            assert!(outcome.is_ok(), "none of these is too long");
+            frames.extend(splitter.finish());
+            frames.iter().flat_map(|frame| sse::events(frame, framing)).map(<[u8]>::to_vec).collect::<Vec<_>>()
+        };
+        let whole = split(input.len().max(1));
+        assert_eq!(said(&split(usize::from(*cut) + 1)), said(&whole), "{framing:?}");
+        let input = input.strip_prefix(b"\xef\xbb\xbf").unwrap_or(input);
+        let joined = whole.concat();
+        let common = joined.len().min(input.len());
+        assert_eq!(joined[..common], input[..common], "{framing:?}");
+        assert!(input[common..].trim_ascii().is_empty(), "{framing:?} lost something");
+        for event in &whole {
+            sse::read(event);
+        }
+    }
+}
+
+/// The events that say something, without the blank lines before them: those may also be an event of their own.
+fn said(events: &[Vec<u8>]) -> Vec<&[u8]> {
+    let blank = |event: &&[u8]| event.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
+    let told = events.iter().map(Vec::as_slice).filter_map(|event| event.get(blank(&event)..));
+    told.filter(|event| !event.is_empty()).collect()
+}
+
+/// The scanner against `serde_json`: it takes what that takes (up to its depth), finds the same, and cuts and closes well.
+fn json(input: &[u8]) {
+    let ours = scan::is_json(input);
+    let theirs = serde_json::from_slice::<&serde_json::value::RawValue>(input);
+    if depth(input) < scan::MAX_DEPTH as usize {
+        assert_eq!(ours, theirs.is_ok(), "{theirs:?}");
+    }
+    if !ours {
+        if scan::is_beginning(input)
+            && let Some(end) = scan::closing(input)
+        {
+            let closed = [input, end.as_bytes()].concat();
+            assert!(scan::is_json(&closed), "{}", String::from_utf8_lossy(&closed));
+        }
+        return;
+    }
+    assert!(scan::is_beginning(input), "what is whole has begun");
+    let Ok(value) = serde_json::from_slice::<serde_json::Value>(input) else { return };
+    if let Some(items) = value.as_array() {
+        assert_eq!(scan::items(input).count(), items.len());
+    }
+    if let Some(text) = value.as_str() {
+        assert_eq!(scan::text(input.trim_ascii()).as_deref(), Some(text));
+    }
+    if let Some(first) = value.pointer("/a/0") {
+        let found = scan::find(input, "/a/0").and_then(|json| serde_json::from_slice::<serde_json::Value>(json).ok());
+        assert!(found.is_some(), "{first} is not found");
+    }
+}
+
+/// How deep it nests at most.
+fn depth(input: &[u8]) -> usize {
+    input.iter().filter(|byte| matches!(byte, b'[' | b'{')).count()
+}
