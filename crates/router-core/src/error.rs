@@ -295,7 +295,8 @@ impl Error {
 /// What the client reads: who, what, and the next step.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(upstream) = &self.0.upstream {
+        // What is wrong with the question itself is no upstream's.
+        if let Some(upstream) = self.0.upstream.as_ref().filter(|_| self.0.kind != Kind::Invalid) {
             write!(f, "{upstream}: ")?;
         }
         f.write_str(&self.0.message)?;

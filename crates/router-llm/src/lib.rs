@@ -8,6 +8,7 @@ pub mod enhance;
 pub mod models;
 pub mod prompt_cache;
 pub mod provider;
+pub mod relay;
 pub mod route;
 pub mod sse;
 pub mod structured;

@@ -14,6 +14,7 @@ use router_llm::{
     enhance::ClientRules,
     models::{KnownModels, ModelCard},
     provider::Provider,
+    relay::Relay,
     route::Names,
     tokens::Counter,
 };
@@ -50,6 +51,8 @@ pub struct Models {
     pub all: BoxUpstream<Chat>,
     /// The same names, asked for vectors. Clients' rules are about chats, and do not bend these.
     pub embeddings: BoxUpstream<Embed>,
+    /// Who does what only Anthropic's interface has (batches, files); `None` where no provider has it.
+    pub relay: Option<BoxUpstream<Relay>>,
     /// What becomes of the names that a client asks for.
     pub rules: Arc<ClientRules>,
     /// Who answers for a name.

@@ -63,7 +63,8 @@ pub(super) async fn read(
     }
 }
 
-async fn refusal(language: &'static dyn Language, head: &Parts, meta: &Meta, body: Answer) -> Error {
+/// What a response means whose status is not one of success.
+pub(super) async fn refusal(language: &'static dyn Language, head: &Parts, meta: &Meta, body: Answer) -> Error {
     if head.status.is_redirection() {
         let place = head.headers.get(header::LOCATION).and_then(|place| place.to_str().ok()).unwrap_or("nowhere");
         return Error::new(Kind::Protocol, format!("answered {} and pointed to {place}", head.status.as_u16()))
@@ -128,7 +129,8 @@ fn form(head: &Parts, asked: Shape, framing: Framing) -> Result<Shape> {
     }
 }
 
-fn worth_keeping(headers: &HeaderMap) -> Meta {
+/// What of a response's head is handed on.
+pub(super) fn worth_keeping(headers: &HeaderMap) -> Meta {
     let kept = headers.iter().filter(|(name, _)| {
         let name = name.as_str();
         KEPT.contains(&name) || KEPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))

@@ -82,6 +82,24 @@ impl Endpoint {
         }
     }
 
+    /// The address for a question to `model` that came with a query string of its own.
+    pub(super) fn queried(&self, model: &str, query: Option<&str>) -> Result<Uri> {
+        let address = self.address(model)?;
+        let Some(query) = query else { return Ok(address) };
+        let joint = if address.query().is_some() { '&' } else { '?' };
+        parse(&format!("{address}{joint}{query}"))
+    }
+
+    /// The address of another part of the interface: `path`, with any query string, stands where `/messages` does.
+    pub(super) fn part(&self, path: &str) -> Result<Uri> {
+        let address = self.address("")?.to_string();
+        let (address, _) = address.split_once('?').unwrap_or((&address, ""));
+        match address.strip_suffix("/messages") {
+            Some(folder) => parse(&format!("{folder}{path}")),
+            None => Err(Error::new(Kind::NotFound, format!("there is no {path} at {address}"))),
+        }
+    }
+
     /// Whether it is this machine's own, as its spelling tells: no name but `localhost` is looked up for it.
     pub(super) fn is_loopback(&self) -> bool {
         let Ok(address) = self.address("") else { return false };

@@ -7,6 +7,7 @@ mod events;
 mod inquiry;
 mod preset;
 mod question;
+mod relay;
 mod window;
 
 #[cfg(test)]
@@ -28,6 +29,7 @@ use crate::{
 };
 use endpoint::Endpoint;
 pub use preset::{Api, Auth, Key, Preset, ProviderKind};
+pub use question::QUERY;
 use window::{Counted, Windows};
 
 /// A provider as the configuration describes it.
@@ -45,6 +47,8 @@ pub struct ProviderSpec {
     pub api_key: Option<Secret<String>>,
     /// Headers to send along; they beat every other.
     pub headers: Vec<(String, Secret<String>)>,
+    /// Whether a question in a version of a dialect that no longer takes all of it is refused, though it is translated.
+    pub strict_version: bool,
 }
 
 /// A provider that can be asked.
@@ -54,6 +58,7 @@ pub struct Provider {
     language: &'static dyn Language,
     endpoint: Endpoint,
     headers: HeaderMap,
+    strict_version: bool,
     client: HttpClient,
     shared: Shared,
     /// The largest context window to ask for, in tokens.
@@ -75,19 +80,29 @@ pub struct Shared {
 impl Provider {
     /// Makes a provider of its description, or says what is wrong with that. Asks nobody yet.
     pub fn new(spec: ProviderSpec, client: HttpClient) -> Result<Self> {
-        let ProviderSpec { name, kind, dialect, base_url, api_key, headers } = spec;
-        let at = |error: Error| error.at(&name);
-        let preset = Preset::of(kind, dialect).ok_or_else(|| at(unspoken(kind, dialect)))?;
+        let ProviderSpec { name, kind, dialect, base_url, api_key, headers, strict_version } = spec;
+        let preset = Preset::of(kind, dialect).ok_or_else(|| unspoken(kind, dialect))?;
         if preset.key == Key::Needed && api_key.is_none() && base_url.is_none() {
             let hint = format!("set `api_key` of provider {name}");
-            return Err(at(Error::new(Kind::Invalid, "it answers nobody without a key").hint(hint)));
+            return Err(Error::new(Kind::Invalid, "it answers nobody without a key").hint(hint));
         }
-        let endpoint = Endpoint::of(preset, base_url.as_deref()).map_err(at)?;
-        let headers = standing(preset, api_key.as_ref(), &headers).map_err(at)?;
+        let endpoint = Endpoint::of(preset, base_url.as_deref())?;
+        let headers = standing(preset, api_key.as_ref(), &headers)?;
         let known = Arc::new(KnownModels::new([(Arc::clone(&name), preset)], Vec::new()));
         let shared = Shared { known, counter: Arc::default(), meter: Arc::new(NoMeter) };
         let (language, windows) = (preset.api.language(), Windows::default());
-        Ok(Self { preset, language, endpoint, headers, client, name, shared, max_window: None, windows })
+        Ok(Self {
+            preset,
+            language,
+            endpoint,
+            headers,
+            client,
+            name,
+            shared,
+            max_window: None,
+            windows,
+            strict_version,
+        })
     }
 
     /// The same provider, which shares what is known and counted with others.

@@ -12,7 +12,7 @@ use router_core::{
 use super::{Api, Provider, window::Counted};
 use crate::{
     client::Pieces,
-    dialect::{Amend, Ask, Framing, Quirks},
+    dialect::{Amend, Ask, Framing, Quirks, anthropic::strict},
 };
 
 /// The version of Anthropic's interface that a question of our own making is written in.
@@ -23,6 +23,9 @@ const USER_AGENT: (&str, &str) = ("user-agent", concat!("mcp-router/", env!("CAR
 
 /// What of a client's metadata goes on to a provider of his dialect. Credentials never do: they are for us.
 const FORWARDED: [&str; 5] = ["anthropic-version", "anthropic-beta", "openai-beta", "user-agent", "x-app"];
+
+/// The name in a chat's metadata of the query string it came with. No header can have it.
+pub const QUERY: &str = ":query";
 
 /// The same, by what the name begins with.
 const FORWARDED_PREFIX: &str = "x-stainless-";
@@ -51,10 +54,11 @@ pub(super) fn write(provider: &Provider, chat: &Chat, counted: Option<Counted>) 
         None => encode(provider, chat, counted, &mut dropped)?,
     };
     refuse_losses(chat.on_loss, &chat.model, &dropped)?;
-    let mut request = Request::post(provider.endpoint.address(&chat.model)?).body(body).map_err(|error| {
+    let at_home = chat.origin() == Some(provider.language.name());
+    let query = chat.meta.get(QUERY).filter(|_| at_home);
+    let mut request = Request::post(provider.endpoint.queried(&chat.model, query)?).body(body).map_err(|error| {
         Error::new(Kind::Internal, "the question for the provider could not be put into words").because(error)
     })?;
-    let at_home = chat.origin() == Some(provider.language.name());
     *request.headers_mut() = headers(provider, at_home.then_some(&chat.meta), chat.shape);
     Ok(Question { request, amend, dropped })
 }
@@ -105,6 +109,10 @@ fn lowered(body: &Bytes, mut changes: [(Range<usize>, Bytes); 2]) -> Result<Piec
 
 fn encode(provider: &Provider, chat: &Chat, counted: Option<Counted>, losses: &mut Losses) -> Result<(Pieces, Amend)> {
     let prompt = chat.prompt()?;
+    // A question that was changed here is ours, and no longer as its client wrote it.
+    if provider.strict_version && chat.wire().is_some() && chat.origin() != Some(provider.language.name()) {
+        strict::check(&prompt, chat.meta.get("anthropic-version"))?;
+    }
     let known = provider.shared.known.of(&provider.name, &chat.model);
     let window = counted.map(|counted| counted.window);
     let quirks = Quirks { max_output: known.quirks.max_output.into_iter().chain(chat.cap).min(), ..known.quirks };
@@ -112,6 +120,7 @@ fn encode(provider: &Provider, chat: &Chat, counted: Option<Counted>, losses: &m
     Ok((Pieces::from(provider.language.encode(&ask, losses)?), Amend::of(provider.language, &ask)))
 }
 
+/// The headers of a question that came with `meta`.
 pub(super) fn headers(provider: &Provider, meta: Option<&Meta>, shape: Shape) -> HeaderMap {
     let mut headers = provider.headers.clone();
     let said = meta.into_iter().flat_map(Meta::iter).filter(|(name, _)| is_forwarded(name));

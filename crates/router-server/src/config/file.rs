@@ -26,6 +26,8 @@ section! {
         default_provider: Text,
         /// Our names for models: `provider/model`, a list of them that falls back in order, or a mapping that says more.
         models: Map<AliasFile>,
+        /// Whether Anthropic's version 2026-10-21 also holds where other vendors answer (no `temperature`); otherwise yes.
+        strict_version: Switch,
         /// The answers of models that are kept, where an alias, a client's rule or a request wants that.
         prompt_cache: PromptCacheFile,
         /// What is known of models, by the patterns of their names; goes before the built-in table.

@@ -33,6 +33,8 @@ pub struct Config {
     pub models: Vec<Alias>,
     /// What is said of models.
     pub known_models: Vec<Said>,
+    /// Whether what a version of a dialect refuses is refused by us, where the question is translated.
+    pub strict_version: bool,
     /// What is kept of models' answers.
     pub prompt_cache: PromptCacheSettings,
     /// The MCP servers.

@@ -437,6 +437,7 @@ mod tests {
         Models {
             all: Arc::clone(&rules).boxed(),
             embeddings: Echo.boxed(),
+            relay: None,
             rules,
             names,
             default: None,

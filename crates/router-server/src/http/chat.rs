@@ -19,6 +19,7 @@ use router_core::{
 use router_llm::{
     dialect::{Framing, Language, ReplyWriter, Told, openai_completions},
     models::{self, ModelCard},
+    provider::QUERY,
 };
 use tokio::time::timeout;
 
@@ -87,6 +88,15 @@ impl Asked {
     pub fn untagged(mut self, cards: &[ModelCard]) -> Self {
         if let Some(name) = models::untagged(cards, &self.chat.model).map(Arc::from) {
             self.chat.model = name;
+        }
+        self
+    }
+
+    /// The same question with the query string it came with, which is for upstreams of the same dialect.
+    #[must_use]
+    pub fn with_query(mut self, query: Option<&str>) -> Self {
+        if let Some(query) = query {
+            self.chat.meta = self.chat.meta.iter().chain([(QUERY, query)]).collect();
         }
         self
     }

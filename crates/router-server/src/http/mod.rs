@@ -16,6 +16,7 @@ mod loss;
 mod mcp;
 mod models;
 mod ollama;
+mod passthrough;
 mod reject;
 mod response_schema;
 mod responses;
@@ -29,7 +30,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use axum::{
     Extension, Router,
     body::Body,
-    extract::{Query, State},
+    extract::{Query, RawQuery, State},
     routing::{get, post},
 };
 use bytes::Bytes;
@@ -227,6 +228,7 @@ fn routes(gateway: Arc<Gateway>) -> Router {
         .route("/v1/responses/{id}", get(responses::one).delete(responses::forget))
         .route("/v1/responses/{id}/input_items", get(responses::input_items))
         .route("/v1/responses/{id}/cancel", post(responses::cancel))
+        .route("/api/hello", get(hello))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::one))
         .route("/mcp", axum::routing::any(mcp::all))
@@ -237,6 +239,7 @@ fn routes(gateway: Arc<Gateway>) -> Router {
         .route("/health/{server}", get(health::one))
         .route("/metrics", get(metrics))
         .merge(ollama::routes())
+        .merge(passthrough::routes())
         .fallback(nowhere)
         .method_not_allowed_fallback(not_so)
         .with_state(gateway)
@@ -269,19 +272,21 @@ async fn ask_route(
 async fn messages(
     State(gateway): Gate,
     Extension(visit): Extension<Visit>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Response<Body> {
-    converse(&gateway, &visit, &ANTHROPIC, (headers, body), Ok).await
+    converse(&gateway, &visit, &ANTHROPIC, (headers, body), |asked| Ok(asked.with_query(query.as_deref()))).await
 }
 
 async fn messages_streamed(
     State(gateway): Gate,
     Extension(visit): Extension<Visit>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Response<Body> {
-    converse(&gateway, &visit, &ANTHROPIC, (headers, body), Asked::streamed).await
+    converse(&gateway, &visit, &ANTHROPIC, (headers, body), |asked| asked.with_query(query.as_deref()).streamed()).await
 }
 
 async fn completions(
@@ -356,7 +361,7 @@ async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Byte
 
 /// In which shape an error is told at `path`.
 fn shape_of(path: &str) -> reject::Shape {
-    if path.starts_with("/v1/messages") {
+    if path.starts_with("/v1/messages") || path == "/v1/complete" {
         reject::Shape::Dialect(&ANTHROPIC)
     } else if path == "/v1/responses" || path.starts_with("/v1/responses/") {
         reject::Shape::Dialect(&OPENAI_RESPONSES)
@@ -373,7 +378,7 @@ fn shape_of(path: &str) -> reject::Shape {
 
 /// The path as a label of a closed set.
 fn route_label(path: &str) -> &'static str {
-    const EXACT: [&str; 29] = [
+    const EXACT: &[&str] = &[
         "/",
         "/ask",
         "/enhance",
@@ -389,6 +394,8 @@ fn route_label(path: &str) -> &'static str {
         "/health",
         "/v1/models",
         "/v1/completions",
+        "/v1/complete",
+        "/api/hello",
         "/api/chat",
         "/api/generate",
         "/api/tags",
@@ -404,8 +411,10 @@ fn route_label(path: &str) -> &'static str {
         "/api/embed",
         "/api/embeddings",
     ];
-    const UNDER: [(&str, &str); 4] = [
+    const UNDER: &[(&str, &str)] = &[
         ("/v1/models/", "/v1/models/{id}"),
+        ("/v1/messages/batches", "/v1/messages/batches"),
+        ("/v1/files", "/v1/files"),
         ("/v1/responses/", "/v1/responses/{id}"),
         ("/mcp/", "/mcp/{server}"),
         ("/health/", "/health/{server}"),

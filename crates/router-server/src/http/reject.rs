@@ -17,6 +17,8 @@ pub enum Shape {
     Dialect(&'static dyn Language),
     /// The same for a path at which nothing is: some dialects tell that from a model that does not exist.
     Nowhere(&'static dyn Language),
+    /// As Anthropic's clients read that nobody here can do what they ask.
+    Unsupported,
     /// As MCP's clients read it: an answer of JSON-RPC, to a message that was not read.
     Rpc,
     /// Ours.
@@ -28,7 +30,7 @@ impl Shape {
     pub fn nowhere(self) -> Self {
         match self {
             Self::Dialect(language) => Self::Nowhere(language),
-            Self::Nowhere(_) | Self::Rpc | Self::Plain => self,
+            Self::Nowhere(_) | Self::Unsupported | Self::Rpc | Self::Plain => self,
         }
     }
 }
@@ -42,6 +44,7 @@ pub fn reject(error: &Error, shape: Shape, visit: &Visit) -> Response<Body> {
         }
         (Shape::Dialect(language), _) => language.error(error, visit.id()),
         (Shape::Nowhere(language), _) => language.nowhere(error, visit.id()),
+        (Shape::Unsupported, _) => (501, unsupported_body(error, visit).into()),
         (Shape::Rpc, _) => (plain_status(error.kind()).as_u16(), rpc_body(error, visit).into()),
         (Shape::Plain, _) => (plain_status(error.kind()).as_u16(), plain_body(error, visit).into()),
     };
@@ -55,7 +58,9 @@ pub fn reject(error: &Error, shape: Shape, visit: &Visit) -> Response<Body> {
     if error.kind() == Kind::Unauthorized {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    if !error.is_transient() && matches!(error.kind(), Kind::Credential | Kind::Unauthorized | Kind::Forbidden) {
+    let futile =
+        !error.is_transient() && matches!(error.kind(), Kind::Credential | Kind::Unauthorized | Kind::Forbidden);
+    if futile || matches!(shape, Shape::Unsupported) {
         headers.insert(HeaderName::from_static("x-should-retry"), HeaderValue::from_static("false"));
     }
     if let (Shape::Dialect(language), Some(words)) = (shape, error.words())
@@ -110,6 +115,11 @@ fn plain_body(error: &Error, visit: &Visit) -> String {
         "request_id": visit.id(),
     })
     .to_string()
+}
+
+fn unsupported_body(error: &Error, visit: &Visit) -> String {
+    let told = json!({ "type": "not_supported", "message": error.to_string() });
+    json!({ "type": "error", "error": told, "request_id": visit.id() }).to_string()
 }
 
 /// The number is that of the status, which the protocol leaves alone; the id is that of nobody.
@@ -184,6 +194,7 @@ mod tests {
         let shape = |path| match super::super::shape_of(path) {
             Shape::Dialect(language) => language.name(),
             Shape::Nowhere(_) => "nowhere",
+            Shape::Unsupported => "unsupported",
             Shape::Rpc => "rpc",
             Shape::Plain => "plain",
         };
@@ -197,6 +208,8 @@ mod tests {
             ("/v1/messages/stream", "anthropic"),
             ("/v1/chat/completions", "openai"),
             ("/v1/nothing", "openai"),
+            ("/v1/complete", "anthropic"),
+            ("/v1/messages/batches", "anthropic"),
             ("/v1/completions", "openai"),
             ("/api/tags", "ollama"),
             ("/api/nothing", "ollama"),

@@ -28,6 +28,7 @@ use router_llm::{
     enhance::{ClientRule, ClientRules, Manner, Rewriting},
     models::{KnownModels, ModelCard},
     provider::{Api, Preset, Provider, ProviderKind, ProviderSpec, Shared},
+    relay::Relay,
     route::{Alias, Names, Route, RouteSpec, Target},
     structured::Structured,
 };
@@ -57,16 +58,17 @@ pub struct Built {
 
 /// Builds a link for each provider, and the route and the client rules around them.
 pub fn build(config: &Config, metrics: &Arc<Metrics>, tasks: &TaskTracker) -> Result<Built> {
-    let (mut providers, mut embedders) = (HashMap::new(), HashMap::new());
+    let (mut providers, mut embedders, mut relays) = (HashMap::new(), HashMap::new(), Vec::new());
     let mut parts: Vec<Box<dyn Part>> = Vec::new();
     let mut staying = HashMap::new();
     let shared = shared(config, metrics);
     let mut vendors = BTreeMap::new();
     for settings in &config.providers {
         let name = &settings.name;
-        let vendor = vendor(settings, &shared)?;
+        let vendor = vendor(settings, config.strict_version, &shared)?;
         vendors.extend(vendor.iter().map(|vendor| (Arc::clone(name), Arc::clone(vendor))));
-        let stays = stays(settings, vendor.as_ref().is_none_or(|vendor| vendor.is_local()));
+        let is_local = vendor.as_ref().is_none_or(|vendor| vendor.is_local());
+        let stays = stays(settings, is_local);
         let links = links(settings, upstreams(settings, vendor, tasks), config, metrics);
         staying.insert(Arc::clone(name), stays);
         let lacks = lacks_schemas(settings, Arc::clone(&shared.known));
@@ -75,6 +77,10 @@ pub fn build(config: &Config, metrics: &Arc<Metrics>, tasks: &TaskTracker) -> Re
         let vectors = Fence::new(Arc::clone(&links.embeddings).boxed(), Arc::clone(name), move |ask| stays(&ask.model));
         providers.insert(Arc::clone(name), chats.boxed());
         embedders.insert(Arc::clone(name), vectors.boxed());
+        if let Some(relay) = &links.relays {
+            let fence = Fence::new(Arc::clone(relay).boxed(), Arc::clone(name), move |_: &Relay| is_local);
+            relays.push((Arc::clone(name), fence.boxed()));
+        }
         parts.push(Box::new(ProviderPart::new(Arc::clone(name), links)));
     }
     let names = Arc::new(names(config)?);
@@ -96,6 +102,7 @@ pub fn build(config: &Config, metrics: &Arc<Metrics>, tasks: &TaskTracker) -> Re
         models: Models {
             all: Arc::clone(&rules).boxed(),
             embeddings: embeddings.boxed(),
+            relay: one_account(relays, &config.default_provider),
             rules,
             names,
             default: defaults.get(&config.default_provider).cloned(),
@@ -143,7 +150,8 @@ fn links(settings: &ProviderSettings, upstreams: Upstreams, config: &Config, met
     guarded.listed.values().chain([&guarded.name]).for_each(|label| metrics.introduce(label));
     Links {
         chats: Arc::new(guarded.clone().link(upstreams.chats, |chat: &Chat| &chat.model)),
-        embeddings: Arc::new(guarded.link(upstreams.embeddings, |embed: &Embed| &embed.model)),
+        embeddings: Arc::new(guarded.clone().link(upstreams.embeddings, |embed: &Embed| &embed.model)),
+        relays: upstreams.relays.map(|relays| Arc::new(guarded.link(relays, |relay: &Relay| &relay.area))),
     }
 }
 
@@ -214,17 +222,22 @@ fn shared(config: &Config, metrics: &Arc<Metrics>) -> Shared {
 struct Upstreams {
     chats: BoxUpstream<Chat>,
     embeddings: BoxUpstream<Embed>,
+    /// Where it has an interface that only its vendor has.
+    relays: Option<BoxUpstream<Relay>>,
 }
 
 impl Upstreams {
     fn of(provider: Arc<impl Upstream<Chat> + Upstream<Embed>>) -> Self {
-        Self { chats: Arc::clone(&provider).boxed(), embeddings: provider.boxed() }
+        Self { chats: Arc::clone(&provider).boxed(), embeddings: provider.boxed(), relays: None }
     }
 }
 
 fn upstreams(settings: &ProviderSettings, vendor: Option<Arc<Provider>>, tasks: &TaskTracker) -> Upstreams {
     match (vendor, &settings.path) {
-        (Some(vendor), _) => Upstreams::of(vendor),
+        (Some(vendor), _) => {
+            let relays = (settings.kind == Kind::Anthropic).then(|| Arc::clone(&vendor).boxed());
+            Upstreams { relays, ..Upstreams::of(vendor) }
+        }
         (None, Some(path)) => Upstreams::of(Arc::new(folder(settings, path, tasks))),
         (None, None) => Upstreams::of(Arc::new(Echo)),
     }
@@ -241,7 +254,7 @@ fn folder(settings: &ProviderSettings, path: &Path, tasks: &TaskTracker) -> Mode
 }
 
 /// A provider; `None` runs in this process.
-fn vendor(settings: &ProviderSettings, shared: &Shared) -> Result<Option<Arc<Provider>>> {
+fn vendor(settings: &ProviderSettings, strict_version: bool, shared: &Shared) -> Result<Option<Arc<Provider>>> {
     let Some(kind) = kind(settings.kind) else { return Ok(None) };
     let spec = ProviderSpec {
         name: Arc::clone(&settings.name),
@@ -250,6 +263,7 @@ fn vendor(settings: &ProviderSettings, shared: &Shared) -> Result<Option<Arc<Pro
         base_url: settings.base_url.as_ref().map(ToString::to_string),
         api_key: settings.api_key.clone(),
         headers: settings.headers.clone(),
+        strict_version,
     };
     let provider = Provider::new(spec, HttpClient::new(settings.timeout.connect))
         .with_context(|| format!("provider {}", settings.name))?;
@@ -263,6 +277,12 @@ const fn api(dialect: DialectName) -> Api {
         DialectName::Ollama => Api::Ollama,
         DialectName::Responses => Api::Responses,
     }
+}
+
+/// Batches and files belong to an account, so it is always the same one: the default provider's, or the first.
+fn one_account(mut relays: Vec<(Name, BoxUpstream<Relay>)>, default: &Name) -> Option<BoxUpstream<Relay>> {
+    let at = relays.iter().position(|(name, _)| name == default).unwrap_or_default();
+    (at < relays.len()).then(|| relays.swap_remove(at).1)
 }
 
 /// The vendor of a kind; `None` runs in this process.

@@ -12,6 +12,7 @@ use router_core::{
         keyed::Keyed,
     },
 };
+use router_llm::relay::Relay;
 use router_mcp::{
     client::{McpServer, ServerState},
     view::ServerView,
@@ -36,11 +37,14 @@ pub struct Links {
     pub chats: Arc<Keyed<Chat>>,
     /// Those that are asked for vectors.
     pub embeddings: Arc<Keyed<Embed>>,
+    /// Those that hand on what only their provider understands, where he has an interface of that kind.
+    pub relays: Option<Arc<Keyed<Relay>>>,
 }
 
 impl Links {
     fn guards(&self) -> impl Iterator<Item = (Name, Arc<Guard>)> {
-        self.chats.guards().into_iter().chain(self.embeddings.guards())
+        let relays = self.relays.iter().flat_map(|relays| relays.guards());
+        self.chats.guards().into_iter().chain(self.embeddings.guards()).chain(relays)
     }
 }
 

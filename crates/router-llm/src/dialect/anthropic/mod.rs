@@ -8,6 +8,7 @@ mod glance;
 mod parts;
 mod reply;
 mod request;
+pub mod strict;
 mod turns;
 mod words;
 mod writer;

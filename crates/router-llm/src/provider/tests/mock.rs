@@ -152,7 +152,7 @@ async fn question(stream: &mut TcpStream) -> Option<Seen> {
     let (line, rest) = text.split_once("\r\n").unwrap();
     let headers = rest.lines().filter_map(|line| line.split_once(": "));
     let headers = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect::<Vec<_>>();
-    let length = headers.iter().find(|(name, _)| name == "content-length").unwrap().1.parse::<usize>().unwrap();
+    let length = headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, size)| size.parse().unwrap());
     while bytes.len() < head + 4 + length {
         stream.read_buf(&mut bytes).await.ok()?;
     }

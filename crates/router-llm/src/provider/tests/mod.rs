@@ -4,6 +4,7 @@ mod answers;
 mod embeddings;
 mod mock;
 mod questions;
+mod relay;
 mod streams;
 
 use std::{sync::Arc, time::Duration};
@@ -27,6 +28,7 @@ fn spec(kind: ProviderKind, dialect: Option<Api>, url: &str) -> ProviderSpec {
         base_url: Some(url.to_owned()),
         api_key: Some(Secret::new("sk-ours".to_owned())),
         headers: Vec::new(),
+        strict_version: true,
     }
 }
 

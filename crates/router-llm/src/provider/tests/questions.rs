@@ -178,23 +178,17 @@ fn a_description_that_cannot_work_is_refused() {
         Provider::new(spec, HttpClient::new(std::time::Duration::from_secs(3))).map(|_| ()).map_err(|e| e.to_string())
     };
     let table = [
-        (
-            build(OpenAi, None, None, None, None),
-            "openai: it answers nobody without a key (set `api_key` of provider openai)",
-        ),
+        (build(OpenAi, None, None, None, None), "it answers nobody without a key (set `api_key` of provider openai)"),
         (
             build(Azure, None, None, Some("k"), None),
-            "azure: its base_url is missing (Azure: `https://RESOURCE.openai.azure.com`; other servers: where they listen)",
+            "its base_url is missing (Azure: `https://RESOURCE.openai.azure.com`; other servers: where they listen)",
         ),
         (
             build(Anthropic, Some(Api::OpenAi), None, Some("k"), None),
-            "anthropic: a provider of kind anthropic does not speak \"openai\" (it speaks anthropic)",
+            "a provider of kind anthropic does not speak \"openai\" (it speaks anthropic)",
         ),
-        (
-            build(OpenAi, None, None, Some("can\nary"), None),
-            "openai: the value of api_key holds what no header may hold",
-        ),
-        (build(Ollama, None, None, None, Some(("a b", "c"))), "ollama: \"a b\" is no name of a header"),
+        (build(OpenAi, None, None, Some("can\nary"), None), "the value of api_key holds what no header may hold"),
+        (build(Ollama, None, None, None, Some(("a b", "c"))), "\"a b\" is no name of a header"),
     ];
     for (outcome, expect) in table {
         assert_eq!(outcome, Err(expect.to_owned()));

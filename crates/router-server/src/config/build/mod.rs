@@ -69,6 +69,7 @@ impl<'a> Build<'a> {
             probe: accounts.probe,
             models,
             known_models: self.known_models(file.known_models),
+            strict_version: file.strict_version.is_none_or(|strict| strict.value.0),
             prompt_cache: keeping::prompt_cache(file.prompt_cache),
             servers,
             clients,

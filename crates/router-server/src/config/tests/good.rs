@@ -103,6 +103,7 @@ fn nothing_at_all_is_a_configuration() {
         default_provider: "echo".into(),
         models: Vec::new(),
         known_models: Vec::new(),
+        strict_version: true,
         prompt_cache: PromptCacheSettings::default(),
         servers: Vec::new(),
         clients: Vec::new(),
@@ -435,6 +436,7 @@ allowed_origins: [\"https://App.example.com/\", http://localhost:3000]
     };
     assert_eq!(config.keys, [key("me", "a-key-of-the-environment", "me"), key("app", "0123456789abcdef0", "team")]);
     assert_eq!(config.allowed_hosts, ["router.example.com", "router:4100"]);
+    assert!(!load("strict_version: false").strict_version);
     assert_eq!(config.allowed_origins, ["https://app.example.com", "http://localhost:3000"]);
 }
 
