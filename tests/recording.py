@@ -6,6 +6,7 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -46,9 +47,11 @@ class Act:
 
 
 class RecordingProvider:
-    """Listens on a free port of 127.0.0.1. `script` holds the acts of the next requests; `always` what comes after."""
+    """Listens on a free port of 127.0.0.1. `script` holds the acts of the next requests; `always` what comes after.
+    Where the questions come in no order that a test knows, `decide` chooses by what each says."""
 
-    def __init__(self, port: int = 0):
+    def __init__(self, port: int = 0, decide: Callable[[Recorded], Act] | None = None):
+        self.decide = decide
         self.recorded: list[Recorded] = []
         self.script: list[Act] = []
         self.always = Act()
@@ -88,8 +91,10 @@ class RecordingProvider:
     def last(self) -> Recorded:
         return self.questions[-1]
 
-    def next_act(self) -> Act:
+    def next_act(self, recorded: Recorded) -> Act:
         with self._lock:
+            if self.decide:
+                return self.decide(recorded)
             return self.script.pop(0) if self.script else self.always
 
     def wait_closing(self, seconds: float) -> None:
@@ -149,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._embed(recorded)
         if "messages" not in recorded.body and not recorded.path.split("?")[0].endswith("/responses"):
             return self._send(404, {}, b'{"error":{"message":"not here","type":"not_found"}}')
-        act = self.owner.next_act()
+        act = self.owner.next_act(recorded)
         if act.hang:
             self.close_connection = True
             return self.owner.wait_closing(60)
