@@ -3,11 +3,11 @@
 import base64
 import json
 import struct
-from pathlib import Path
 
 import openai
 import pytest
 
+from folders import model2vec
 from recording import Act, vector_of
 from router import run
 
@@ -164,26 +164,9 @@ def test_what_is_no_question_is_refused(start, provider, body):
     assert not provider.embeddings
 
 
-def model2vec(folder: Path) -> Path:
-    """A model of two words, as published ones are laid out."""
-    folder.mkdir()
-    vocabulary = {"[UNK]": 0, "red": 1, "blue": 2}
-    words = {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100, "vocab": vocabulary}
-    tokenizer = {
-        "version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": {"type": "Lowercase"},
-        "pre_tokenizer": {"type": "Whitespace"}, "post_processor": None, "decoder": None, "model": words,
-    }
-    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
-    (folder / "config.json").write_text('{"normalize": true, "hidden_dim": 2}')
-    rows = struct.pack("<6f", 9, 9, 3, 0, 0, 3)
-    header = json.dumps({"embeddings": {"dtype": "F32", "shape": [3, 2], "data_offsets": [0, len(rows)]}}).encode()
-    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + rows)
-    return folder
-
-
 def test_a_model_in_a_folder(start, tmp_path):
     """No network: the vectors come from this process."""
-    folder = model2vec(tmp_path / "tiny")
+    folder = model2vec(tmp_path / "tiny", {"red": [3, 0], "blue": [0, 3]})
     router = start({"providers": {"local": {"kind": "model2vec", "path": str(folder)}}, "models": {"embed": "local/tiny"}})
     reply = client_of(router).embeddings.create(model="embed", input=["red", "Blue", "red blue", "unheard-of"])
     vectors = [item.embedding for item in reply.data]

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from folders import model2vec
 from processes import wait_until
 from recording import Act, RecordingProvider
 from router import Router
@@ -108,6 +109,148 @@ def test_a_client_of_a_rule(start: Callable[..., Router], provider: RecordingPro
     assert [told(ask(router, model="plain", headers=headers))[0] for _ in range(2)] == ["miss", "hit"]
 
 
+CAPITAL = ("What is the capital of France?", "Tell me France's capital.")
+HAMLET = ("Who wrote Hamlet?", "Who is the author of Hamlet?")
+MOON = ("How large is the moon?", "How big is the moon?")
+
+
+def by_meaning(provider: RecordingProvider, cache: dict | None = None, **more) -> dict:
+    """The vectors of the recording provider are near one another whatever is said, so only the gate tells questions apart."""
+    settings = config(provider, {"semantic": True}, prompt_cache={"embed_timeout": "5s", **(cache or {})}, **more)
+    settings["models"]["embed"] = ["house/vectors"]
+    return settings
+
+
+def asked(router: Router, *texts: str, **more) -> list[str]:
+    return [told(ask(router, text, **more))[0] for text in texts]
+
+
+def test_a_question_that_means_the_same_is_not_asked_again(start: Callable[..., Router], provider: RecordingProvider) -> None:
+    router = start(by_meaning(provider, known_models={"m": {"price": {"input": 1, "output": 10}}}))
+    first, second = (ask(router, text) for text in CAPITAL)
+    assert (told(first), told(second)) == (("miss", "live"), ("semantic", "cache"))
+    assert first.content == second.content and 0 <= int(second.headers["age"]) < 60
+    assert asked(router, CAPITAL[0], CAPITAL[1]) == ["hit", "semantic"], "it stays the answer to the other question"
+    assert [told(ask(router, text, stream=True))[0] for text in CAPITAL] == ["miss", "semantic"]
+    assert len(provider.questions) == 2
+    label = {"server": "prompt_cache/big"}
+    assert router.metric("mcp_cache_semantic_hits_total", **label) == 3
+    assert router.metric("mcp_cache_hits_total", **label) == 1
+    # Four times 7 tokens read at a dollar a million, and 3 written at ten.
+    assert router.metric("mcp_cache_saved_cost_usd_total", **label) == pytest.approx(4 * 37e-6)
+    assert router.metric("mcp_cache_saved_tokens_total", **label, kind="output") == 12
+
+
+def test_what_a_model_in_a_folder_tells(start: Callable[..., Router], provider: RecordingProvider, tmp_path) -> None:
+    """No network for the vectors; and what is far is not taken, though the gate would let it pass."""
+    words = {"capital": [1, 0, 0], "france": [0, 1, 0], "germany": [0, 0.9, 0.3], "wrote": [1, 0, 0], "author": [-1, 0.2, 0], "hamlet": [0, 0.1, 0]}
+    settings = by_meaning(provider)
+    settings["providers"]["folder"] = {"kind": "model2vec", "path": str(model2vec(tmp_path / "tiny", words))}
+    settings["models"]["embed"] = "folder/tiny"
+    router = start(settings)
+    assert asked(router, *CAPITAL, "What is the capital of Germany?") == ["miss", "semantic", "miss"]
+    assert asked(router, *HAMLET) == ["miss", "miss"]
+    assert asked(router, *MOON) == ["miss", "miss"], "none of these words is known, and what means nothing means nothing the same"
+    assert not provider.embeddings
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("how to enable dark mode", "how to disable dark mode"),
+        ("is it safe to eat raw salmon", "is it not safe to eat raw salmon"),
+        ("what is 15 percent of 80", "what is 15 percent of 90"),
+        ("when did the war of 1914 end", "when did the war of 1941 end"),
+        ("What is the capital of France?", "What is the capital of Germany?"),
+        ("What is the capital of France?", "Quelle est la capitale de la France ?"),
+        ("what does foo_bar() return", "what does foo_baz() return"),
+    ],
+)
+def test_what_is_only_near_is_asked(start: Callable[..., Router], provider: RecordingProvider, one: str, other: str) -> None:
+    router = start(by_meaning(provider))
+    assert asked(router, one, other, one) == ["miss", "miss", "hit"]
+
+
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+FILE = {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}}
+
+
+@pytest.mark.parametrize("more", [{"tools": [TOOL]}, {"temperature": 0.31}, {"web_search_options": {}}, {"before": IMAGE}, {"before": FILE}])
+def test_what_is_never_compared(start: Callable[..., Router], provider: RecordingProvider, more: dict) -> None:
+    router = start(by_meaning(provider))
+    more = dict(more)
+    before = [more.pop("before")] if "before" in more else []
+
+    def put(text: str) -> str:
+        content = [*before, {"type": "text", "text": text}] if before else text
+        return told(ask(router, messages=[{"role": "user", "content": content}], **more))[0]
+
+    assert [put(text) for text in (*CAPITAL, CAPITAL[0])] == ["miss", "miss", "hit"]
+    assert not provider.embeddings, "nobody is told what must not be compared"
+
+
+def test_a_temperature_up_to_the_limit_is_compared(start: Callable[..., Router], provider: RecordingProvider) -> None:
+    router = start(by_meaning(provider, {"max_temperature": 1.2}))
+    assert asked(router, *CAPITAL, temperature=1.2) == ["miss", "semantic"]
+    assert asked(router, *CAPITAL, temperature=1.3) == ["miss", "miss"]
+
+
+def test_only_what_all_else_is_the_same_of_is_compared(start: Callable[..., Router], provider: RecordingProvider) -> None:
+    router = start(by_meaning(provider))
+    assert asked(router, CAPITAL[0]) == ["miss"]
+    assert asked(router, CAPITAL[1], seed=1) == ["miss"]
+    turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": CAPITAL[1]}]
+    assert told(ask(router, messages=turns))[0] == "miss"
+    assert told(ask(router, messages=[turns[0], {"role": "user", "content": CAPITAL[0]}]))[0] == "semantic"
+
+
+def test_what_a_request_says_is_honoured_by_meaning_too(start: Callable[..., Router], provider: RecordingProvider) -> None:
+    router = start(by_meaning(provider))
+    assert asked(router, *MOON, model="plain", headers={"x-mcp-router-cache": "semantic"}) == ["miss", "semantic"]
+    assert asked(router, HAMLET[0], headers={"cache-control": "no-store"}) == ["none"]
+    assert asked(router, HAMLET[1]) == ["miss"], "what was to leave no trace left none"
+    assert asked(router, CAPITAL[0]) == ["miss"]
+    for headers, expected in [
+        ({"cache-control": "no-store"}, "none"),
+        ({"cache-control": "max-age=60"}, "semantic"),
+        ({"x-mcp-router-cache": "off"}, "none"),
+        ({"x-mcp-router-cache": "exact"}, "miss"),
+    ]:
+        assert asked(router, CAPITAL[1], headers=headers) == [expected], headers
+    assert asked(router, "What's the capital of France?", headers={"cache-control": "no-cache"}) == ["miss"]
+
+
+def test_no_tenant_is_answered_with_what_another_meant(start: Callable[..., Router], provider: RecordingProvider) -> None:
+    router = start(by_meaning(provider, keys=[{"name": name, "key": key} for name, key in KEYS.items()]))
+    by = [(CAPITAL[0], "alice"), (CAPITAL[1], "bob"), (CAPITAL[1], "alice"), (CAPITAL[0], "bob")]
+    assert [told(ask(router, text, key=KEYS[name]))[0] for text, name in by] == ["miss", "miss", "semantic", "semantic"]
+
+
+def test_what_was_not_used_for_the_longest_time_is_forgotten(start: Callable[..., Router], provider: RecordingProvider) -> None:
+    router = start(by_meaning(provider, {"max_questions": 2}))
+    assert asked(router, CAPITAL[0], HAMLET[0], CAPITAL[1], MOON[0]) == ["miss", "miss", "semantic", "miss"]
+    assert asked(router, CAPITAL[1], MOON[1]) == ["semantic", "semantic"]
+    assert asked(router, HAMLET[1]) == ["miss"]
+
+
+def test_an_answer_that_is_too_old_does_not_answer_another_question(start: Callable[..., Router], provider: RecordingProvider) -> None:
+    router = start(by_meaning(provider, {"ttl": "2s", "stale": "1m"}))
+    assert asked(router, *CAPITAL) == ["miss", "semantic"]
+    time.sleep(2.1)
+    assert asked(router, CAPITAL[1]) == ["miss"]
+
+
+def test_nobody_who_tells_meanings_is_no_obstacle(start: Callable[..., Router], provider: RecordingProvider) -> None:
+    settings = by_meaning(provider)
+    settings["providers"]["away"] = {"base_url": "http://127.0.0.1:9", "dialect": "openai"}
+    settings["models"]["embed"] = ["away/vectors"]
+    settings["prompt_cache"]["embed_timeout"] = "500ms"
+    router = start(settings)
+    began = time.monotonic()
+    assert asked(router, *CAPITAL, CAPITAL[0]) == ["miss", "miss", "hit"]
+    assert time.monotonic() - began < 5
+
+
 @pytest.fixture
 def redis(tmp_path) -> Iterator[tuple[str, subprocess.Popen]]:
     program = shutil.which("redis-server")
@@ -135,6 +278,32 @@ def test_two_routers_share_what_they_keep(start: Callable[..., Router], provider
     found = []
     wait_until("the other router finds it", lambda: found.append(ask(other, stream=True)) or told(found[-1])[0] == "hit")
     assert found[-1].content == first.content
+
+
+def keys_in(address: str) -> int:
+    with socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2]))) as connection:
+        connection.sendall(b"DBSIZE\r\n")
+        return int(connection.recv(64).strip().removeprefix(b":"))
+
+
+def test_two_routers_share_what_was_meant(start: Callable[..., Router], provider: RecordingProvider, redis) -> None:
+    address, _ = redis
+    one, other = (start(by_meaning(provider, redis=address)) for _ in range(2))
+    first = ask(one, CAPITAL[0])
+    wait_until("the answer and the question are there", lambda: keys_in(address) == 2)
+    second = ask(other, CAPITAL[1])
+    assert told(second) == ("semantic", "cache") and second.content == first.content and "age" in second.headers
+    assert asked(other, "What is the capital of Germany?") == ["miss"]
+    assert len(provider.questions) == 2
+
+
+def test_what_must_not_leave_this_machine_is_not_told_to_a_redis(start: Callable[..., Router], provider: RecordingProvider, redis) -> None:
+    address, _ = redis
+    clients = {"raycast": {"privacy": "local_only"}}
+    router = start(by_meaning(provider, redis=address, clients=clients))
+    assert asked(router, *CAPITAL, CAPITAL[0], headers={"x-client-name": "raycast"}) == ["miss", "semantic", "hit"]
+    assert asked(router, MOON[0]) == ["miss"]
+    wait_until("what may be told is", lambda: keys_in(address) == 2)
 
 
 def test_no_call_fails_when_the_redis_does(start: Callable[..., Router], provider: RecordingProvider, redis) -> None:

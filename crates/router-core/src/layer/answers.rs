@@ -35,6 +35,11 @@ impl Key {
         Self(key)
     }
 
+    /// A key that was made before, as another store gives it back.
+    pub const fn kept(key: [u8; 32]) -> Self {
+        Self(key)
+    }
+
     /// The key as bytes, under which another store may hold the same answer.
     pub const fn bytes(&self) -> &[u8; 32] {
         &self.0

@@ -2,10 +2,15 @@
 //!
 //! The layer stands between the clients' rules and the route. Nothing is kept unless an alias, a client's rule or the
 //! request itself wants that. What is kept is the recording of the reply, so a kept answer goes out as the first one
-//! did, whole or as a stream; whoever asks the same while it is still given reads along.
+//! did, whole or as a stream; whoever asks the same while it is still given reads along. Where that is wanted, it also
+//! answers questions that mean the same.
 
 pub mod gate;
+mod matrix;
+mod meaning;
+mod notes;
 mod question;
+mod questions;
 mod shelf;
 mod worth;
 
@@ -14,6 +19,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use router_core::{
     BoxUpstream, CacheUse, Cx, Done, End, Fact, Meter, Name, Reply, Result, Source, Store, Upstream,
     chat::{Chat, ChatRecording, ChatReply, Keeping, Meta, Reach, Usage},
+    embed::Embed,
     layer::{
         answers::{Answers, Judge, Key, Landing, Lead, Turn},
         cache::CachePolicy,
@@ -22,6 +28,8 @@ use router_core::{
 use tokio_util::task::TaskTracker;
 
 use crate::route::Names;
+pub use meaning::MeaningPolicy;
+use meaning::{Meanings, Meant};
 use shelf::Shelf;
 
 /// Under which name the cache is counted for models that are no alias.
@@ -44,6 +52,10 @@ pub struct PromptPolicy {
 pub struct PromptParts<S> {
     /// What is kept, and for how long.
     pub policy: PromptPolicy,
+    /// Which questions are compared by their meaning.
+    pub meaning: MeaningPolicy,
+    /// Tells meanings.
+    pub embeddings: BoxUpstream<Embed>,
     /// What questions are told apart with.
     pub key: [u8; 32],
     /// The aliases.
@@ -70,6 +82,7 @@ pub struct PromptCache<S> {
     parts: PromptParts<S>,
     answers: Arc<Answers<Chat>>,
     shelf: Shelf<S>,
+    meanings: Arc<Meanings<S>>,
     inner: BoxUpstream<Chat>,
 }
 
@@ -82,6 +95,10 @@ struct Asked {
     stale: Duration,
     /// How long the answer is kept elsewhere.
     keep: Duration,
+    /// Whether the answer to a question that means the same will do.
+    by_meaning: bool,
+    /// Whether its answer may be told to other replicas.
+    is_shared: bool,
     label: Name,
 }
 
@@ -94,7 +111,8 @@ impl<S: Store> PromptCache<S> {
         let max_entries = u64::MAX;
         let policy = CachePolicy { fresh: longest, stale, max_entries, max_bytes, max_entry_bytes, shared: false };
         let shelf = Shelf::new(parts.store.clone(), parts.clock);
-        Self { answers: Arc::new(Answers::new(policy)), shelf, inner, parts }
+        let meanings = Arc::new(Meanings::new(&parts));
+        Self { answers: Arc::new(Answers::new(policy)), shelf, meanings, inner, parts }
     }
 
     /// What is to be looked for; `None` when this question is to leave no trace.
@@ -114,7 +132,9 @@ impl<S: Store> PromptCache<S> {
         let keep = ttl.saturating_add(self.parts.policy.stale);
         let label = alias.map_or_else(|| LABEL.into(), |(name, _)| format!("{LABEL}/{name}").into());
         let key = Key::new(&cx.caller().tenant, whole);
-        Some(Asked { key, fresh: ttl.min(oldest), stale: keep.min(oldest), keep, label })
+        let (fresh, stale) = (ttl.min(oldest), keep.min(oldest));
+        let by_meaning = keeping.reach == Reach::Semantic && !fresh.is_zero();
+        Some(Asked { key, fresh, stale, keep, by_meaning, is_shared: !cx.is_local(), label })
     }
 
     fn alias(&self, model: &str) -> Option<(&Name, Keeping)> {
@@ -154,13 +174,22 @@ impl<S: Store> PromptCache<S> {
     }
 
     async fn lead(&self, lead: Lead<Chat>, asked: &Asked, cx: &Cx, chat: Chat) -> Result<ChatReply> {
-        if let Some((reply, age)) = self.shelf.take(asked.key, asked.fresh).await {
+        if let Some((reply, age)) = self.shelved(asked.key, asked).await {
             let reply = lead.answered(reply, &self.parts.tasks, Box::new(|_| true))?;
             return Ok(self.again(reply, CacheUse::Hit, age, &asked.label));
         }
+        let meant = if asked.by_meaning { self.meanings.of(cx, &self.parts.key, &chat).await } else { None };
+        if let Some(meant) = &meant
+            && let Some((reply, age)) = self.near(meant, asked).await
+        {
+            // It stays the answer to the other question, and those who read along are told so.
+            let reply =
+                lead.answered(marked(reply, CacheUse::Semantic, age), &self.parts.tasks, Box::new(|_| false))?;
+            return Ok(self.again(reply, CacheUse::Semantic, age, &asked.label));
+        }
         match self.pass(asked, cx, chat).await {
             Ok(reply) => {
-                let mut reply = lead.answered(reply, &self.parts.tasks, self.judge(asked))?;
+                let mut reply = lead.answered(reply, &self.parts.tasks, self.judge(asked, meant))?;
                 let provenance = reply.provenance_mut();
                 (provenance.cache, provenance.age) = (CacheUse::Miss, Some(Duration::ZERO));
                 Ok(reply)
@@ -169,18 +198,50 @@ impl<S: Store> PromptCache<S> {
         }
     }
 
+    /// An answer that another replica kept.
+    async fn shelved(&self, key: Key, asked: &Asked) -> Option<(ChatReply, Duration)> {
+        if !asked.is_shared {
+            return None;
+        }
+        self.shelf.take(key, asked.fresh).await
+    }
+
+    /// The kept answer to a question that means the same.
+    async fn near(&self, meant: &Meant, asked: &Asked) -> Option<(ChatReply, Duration)> {
+        for key in self.meanings.same(meant).await {
+            let here = self.answers.younger(key, asked.fresh);
+            let found = match here.and_then(|kept| Some((ChatReply::replay(&kept.copy)?, kept.age()))) {
+                None => self.shelved(key, asked).await,
+                found => found,
+            };
+            if found.is_some() {
+                self.meanings.used(meant, key);
+                return found;
+            }
+        }
+        None
+    }
+
     async fn pass(&self, asked: &Asked, cx: &Cx, chat: Chat) -> Result<ChatReply> {
         self.parts.meter.fact(&asked.label, Fact::CacheMiss);
         self.inner.call(cx, chat).await
     }
 
-    /// Keeps a good answer here, and puts it where other replicas find it.
-    fn judge(&self, asked: &Asked) -> Judge<Chat> {
-        let (store, tasks, key, time) = (self.shelf.clone(), self.parts.tasks.clone(), asked.key, asked.keep);
+    /// Keeps a good answer here, puts it where other replicas find it, and remembers what was `meant`.
+    fn judge(&self, asked: &Asked, meant: Option<Meant>) -> Judge<Chat> {
+        let (elsewhere, meanings) = (self.shelf.clone(), Arc::clone(&self.meanings));
+        let tasks = self.parts.tasks.clone();
+        let (key, time, is_shared) = (asked.key, asked.keep, asked.is_shared);
         Box::new(move |copy: &ChatRecording| {
             let good = worth::keeping(copy);
-            if good && let Some(put) = store.put(key, copy, time) {
+            if good
+                && is_shared
+                && let Some(put) = elsewhere.put(key, copy, time)
+            {
                 tasks.spawn(put);
+            }
+            if good && let Some(noted) = meant.and_then(|meant| meanings.note(meant, key, time)) {
+                tasks.spawn(noted);
             }
             good
         })
@@ -194,11 +255,10 @@ impl<S: Store> PromptCache<S> {
     }
 
     /// A kept answer, which says that it is one.
-    fn again(&self, mut reply: ChatReply, found: CacheUse, age: Duration, label: &Name) -> ChatReply {
+    fn again(&self, reply: ChatReply, found: CacheUse, age: Duration, label: &Name) -> ChatReply {
         self.parts.meter.fact(label, fact(found));
+        let mut reply = marked(reply, found, age);
         reply.meta = Meta(reply.meta.iter().filter(|(name, _)| !is_of_its_moment(name)).map(owned).collect());
-        let provenance = reply.provenance_mut();
-        (provenance.source, provenance.cache, provenance.age) = (Source::Cache, found, Some(age));
         let done = self.saved(&reply, Name::clone(label));
         reply.watch(done)
     }
@@ -209,7 +269,11 @@ impl<S: Store> PromptCache<S> {
         let whose = provenance.upstream.clone().zip(provenance.model.clone());
         let (meter, cost) = (Arc::clone(&self.parts.meter), Arc::clone(&self.parts.cost));
         Box::new(move |end| {
+            // What nobody told is not made up.
             let End::Complete(usage) = end else { return };
+            if !usage.is_known() {
+                return;
+            }
             meter.fact(&label, Fact::SavedTokens(usage));
             if let Some(cost) = whose.and_then(|(upstream, model)| cost(&upstream, &model, usage)) {
                 meter.fact(&label, Fact::SavedCost(cost));
@@ -226,6 +290,12 @@ impl<S: Store> Upstream<Chat> for PromptCache<S> {
             outcome => outcome,
         }
     }
+}
+
+fn marked(mut reply: ChatReply, found: CacheUse, age: Duration) -> ChatReply {
+    let provenance = reply.provenance_mut();
+    (provenance.source, provenance.cache, provenance.age) = (Source::Cache, found, Some(age));
+    reply
 }
 
 const fn fact(found: CacheUse) -> Fact {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use router_core::{
     Fingerprint,
-    chat::{Chat, Part, Prompt, Shape, Wire},
+    chat::{Chat, Needs, Part, Prompt, Role, Shape, Wire},
     scan,
 };
 
@@ -13,14 +13,55 @@ use crate::dialect::BOOKKEEPING;
 /// The client's metadata that can change an answer.
 const TELLING: [&str; 3] = ["anthropic-beta", "anthropic-version", "openai-beta"];
 
+/// Fields of dialects by which a model gets tools that the vocabulary has no word for.
+const TOOLS: [&str; 6] = ["container", "functions", "mcp_servers", "plugins", "tools", "web_search_options"];
+
 /// Hashes `chat`; `None` when it cannot be read.
 pub(super) fn hash(key: &[u8; 32], chat: &Chat) -> Option<Fingerprint> {
     let mut hasher = begin(key, chat);
     match chat.wire() {
         Some(wire) => pieces(wire).for_each(|piece| hasher.part(piece)),
-        None => hasher.part(said(chat)?.as_bytes()),
+        None => hasher.part(format!("{:?}", said(chat)?).as_bytes()),
     }
     Some(hasher.end())
+}
+
+/// A question in two halves: a hash of all else that can change its answer, and the words with which it ends. `None` where
+/// it must not be compared with others: when it has tools, pictures or documents, when it is hotter than `hottest`, or
+/// does not end with words of whoever asks.
+pub(super) fn halves(key: &[u8; 32], chat: &Chat, hottest: f64) -> Option<(Fingerprint, String)> {
+    // What the door's own scan has seen need not be decoded to be refused.
+    let Needs { tools, images, documents, .. } = chat.needs;
+    if tools || images || documents {
+        return None;
+    }
+    let mut prompt = said(chat)?;
+    let has_tools = !prompt.tools.is_empty() || TOOLS.iter().any(|field| prompt.extra.contains_key(*field));
+    let is_hot = prompt.temperature.is_some_and(|temperature| temperature > hottest);
+    if has_tools || is_hot || !prompt.messages.iter().flat_map(|message| &message.parts).all(is_words) {
+        return None;
+    }
+    let last = prompt.messages.last_mut().filter(|message| message.role == Role::User)?;
+    let texts = last.parts.iter_mut().filter_map(|part| if let Part::Text(text) = part { Some(text) } else { None });
+    let words = texts.map(std::mem::take).collect::<Vec<_>>().join("\n");
+    let mut hasher = begin(key, chat);
+    hasher.part(b"meaning");
+    hasher.part(format!("{prompt:?}").as_bytes());
+    Some((hasher.end(), words))
+}
+
+/// The first half, where `teller` says what the second means.
+pub(super) fn told_by(Fingerprint(rest): &Fingerprint, teller: &str) -> Fingerprint {
+    Fingerprint::of([&rest[..], teller.as_bytes()])
+}
+
+/// Words, or what says more about the words before it.
+fn is_words(part: &Part) -> bool {
+    match part {
+        Part::Text(_) | Part::Thinking { .. } | Part::RedactedThinking(_) => true,
+        Part::Other { raw, .. } => scan::find(raw.bytes(), "/type").is_none(),
+        Part::Image(_) | Part::Document(_) | Part::ToolUse { .. } | Part::ToolResult { .. } => false,
+    }
 }
 
 fn begin(key: &[u8; 32], chat: &Chat) -> Hasher {
@@ -40,7 +81,7 @@ fn begin(key: &[u8; 32], chat: &Chat) -> Hasher {
 }
 
 /// A prompt in words, without its bookkeeping.
-fn said(chat: &Chat) -> Option<String> {
+fn said(chat: &Chat) -> Option<Prompt> {
     let mut prompt = Prompt::clone(&*chat.prompt().ok()?);
     for message in &mut prompt.messages {
         message.parts.retain(|part| match part {
@@ -54,7 +95,7 @@ fn said(chat: &Chat) -> Option<String> {
             | Part::ToolResult { .. } => true,
         });
     }
-    Some(format!("{prompt:?}"))
+    Some(prompt)
 }
 
 /// The body but for the model's name, which is hashed by itself, and the block in which Claude Code keeps its books,

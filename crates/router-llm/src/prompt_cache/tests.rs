@@ -59,28 +59,34 @@ impl Meter for Facts {
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-struct Bench {
+pub(super) struct Bench {
     cache: PromptCache<MemoryStore>,
     facts: Arc<Facts>,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::sharing(None)
     }
 
-    fn sharing(store: Option<Arc<MemoryStore>>) -> Self {
+    pub(super) fn sharing(store: Option<Arc<MemoryStore>>) -> Self {
         let facts = Arc::<Facts>::default();
         let alias =
             |name: &str| Alias { name: name.into(), targets: vec![Target::read("openai/m").unwrap()], on_loss: None };
-        let aliases = ["big", "short", "off", "failing", "broken", "truncated", "refused"];
+        let aliases = ["big", "short", "off", "failing", "broken", "truncated", "refused", "like"];
         let names = Names::new(aliases.map(alias).into(), "openai".into(), ["openai".into()]).unwrap();
         let keeping = aliases.map(|name| {
-            let reach = if name == "off" { Reach::Off } else { Reach::Exact };
+            let reach = match name {
+                "off" => Reach::Off,
+                "like" => Reach::Semantic,
+                _ => Reach::Exact,
+            };
             (name.into(), Keeping { reach, ttl: (name == "short").then_some(Duration::from_secs(10)) })
         });
         let parts = PromptParts {
             policy: PromptPolicy { ttl: MINUTE, stale: MINUTE, max_bytes: 1 << 20, max_entry_bytes: 1 << 16 },
+            meaning: meaning::tests::policy(),
+            embeddings: meaning::tests::Understands.boxed(),
             key: [7; 32],
             names: Arc::new(names),
             keeping: keeping.into(),
@@ -93,11 +99,11 @@ impl Bench {
         Self { cache: PromptCache::new(parts, Counting::default().boxed()), facts }
     }
 
-    async fn ask(&self, chat: Chat) -> Heard {
+    pub(super) async fn ask(&self, chat: Chat) -> Heard {
         self.ask_as("me", chat).await
     }
 
-    async fn ask_as(&self, tenant: &str, chat: Chat) -> Heard {
+    pub(super) async fn ask_as(&self, tenant: &str, chat: Chat) -> Heard {
         let caller = Caller { tenant: Scope::Tenant(tenant.into()), ..Caller::anonymous("r") };
         let cx = Cx::new(Arc::new(caller), Duration::from_hours(1));
         match self.cache.call(&cx, chat).await {
@@ -108,7 +114,7 @@ impl Bench {
 }
 
 /// What is said, what the cache had to do with it, and how old it is in seconds.
-type Heard = (String, CacheUse, Option<u64>);
+pub(super) type Heard = (String, CacheUse, Option<u64>);
 
 async fn heard(reply: ChatReply) -> Heard {
     let (cache, age) = (reply.provenance().cache, reply.provenance().age.map(|age| age.as_secs()));
@@ -120,11 +126,11 @@ async fn heard(reply: ChatReply) -> Heard {
     (said.unwrap_or_default(), cache, age)
 }
 
-fn said(text: &str, cache: CacheUse, age: impl Into<Option<u64>>) -> Heard {
+pub(super) fn said(text: &str, cache: CacheUse, age: impl Into<Option<u64>>) -> Heard {
     (text.to_owned(), cache, age.into())
 }
 
-fn arrived(language: &'static dyn Language, body: String) -> Chat {
+pub(super) fn arrived(language: &'static dyn Language, body: String) -> Chat {
     let body = Bytes::from(body);
     let head = language.head(&body).unwrap();
     Chat::arrived(
@@ -135,7 +141,7 @@ fn arrived(language: &'static dyn Language, body: String) -> Chat {
     )
 }
 
-fn chat(model: &str, text: &str) -> Chat {
+pub(super) fn chat(model: &str, text: &str) -> Chat {
     let body = format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"{text}"}}]}}"#);
     arrived(&OPENAI_CHAT, body)
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 
 use super::{
     file::Choices,
-    leaf::{Bytes, Hidden, Period, Positive, Share, Switch, Text, Time, words},
+    leaf::{Bytes, Hidden, Period, Positive, Share, Switch, Temperature, Text, Time, words},
     read::{Read, Reader, Spanned, section},
     tree::{Node, Value},
 };
@@ -88,7 +88,7 @@ section! {
         /// How near the meanings of two questions have to be (cosine).
         threshold: Share,
         /// Questions with a higher temperature are not compared by their meaning.
-        max_temperature: Share,
+        max_temperature: Temperature,
         /// The model that tells meanings, or an alias.
         embed: Text,
         /// How long it is waited for.

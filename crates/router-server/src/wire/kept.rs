@@ -3,21 +3,32 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
-use router_core::{BoxUpstream, Meter, Upstream, chat::Chat};
+use router_core::{BoxUpstream, Meter, Upstream, chat::Chat, embed::Embed};
 use router_llm::{
-    prompt_cache::{PromptCache, PromptParts, PromptPolicy},
+    models::KnownModels,
+    prompt_cache::{MeaningPolicy, PromptCache, PromptParts, PromptPolicy},
     route::Names,
 };
 use tokio_util::task::TaskTracker;
 
 use crate::{clock, config::Config, store::RedisStore, telemetry::metrics::Metrics};
 
-/// The cache around `inner`.
+/// What the cache stands around, and who helps it.
+pub struct Around {
+    /// Answers what is not kept.
+    pub chats: BoxUpstream<Chat>,
+    /// Tells what questions mean.
+    pub embeddings: BoxUpstream<Embed>,
+    /// Tells what answers cost.
+    pub known: Arc<KnownModels>,
+}
+
+/// The cache around what answers.
 pub fn cache(
     config: &Config,
     names: &Arc<Names>,
     (metrics, tasks): (&Arc<Metrics>, &TaskTracker),
-    inner: BoxUpstream<Chat>,
+    Around { chats, embeddings, known }: Around,
 ) -> Result<BoxUpstream<Chat>> {
     let settings = &config.prompt_cache;
     let keeping = config.models.iter().filter_map(|alias| Some((Arc::clone(&alias.name), alias.keeping?)));
@@ -30,16 +41,24 @@ pub fn cache(
             max_bytes: settings.max_bytes,
             max_entry_bytes: settings.max_entry_bytes,
         },
+        meaning: MeaningPolicy {
+            max_questions: settings.max_questions,
+            threshold: settings.threshold,
+            max_temperature: settings.max_temperature,
+            embed: Arc::clone(&settings.embed),
+            embed_timeout: settings.embed_timeout,
+        },
+        embeddings,
         key,
         names: Arc::clone(names),
         keeping: keeping.collect(),
         store: store.map(Arc::new),
         tasks: tasks.clone(),
         meter: Arc::clone(metrics) as Arc<dyn Meter>,
-        cost: Arc::new(|_, _, _| None),
+        cost: Arc::new(move |provider, model, usage| Some(known.of(provider, model).price?.cost(usage))),
         clock: clock::unix_seconds,
     };
-    Ok(PromptCache::new(parts, inner).boxed())
+    Ok(PromptCache::new(parts, chats).boxed())
 }
 
 /// What questions are told apart with: the one of the configuration, one that replicas of one Redis share without being

@@ -35,7 +35,7 @@ use router_llm::{
 use tokio_util::task::TaskTracker;
 
 use super::{
-    kept,
+    kept::{self, Around},
     parts::{Links, ProviderPart},
 };
 use crate::{
@@ -94,14 +94,15 @@ pub fn build(config: &Config, metrics: &Arc<Metrics>, tasks: &TaskTracker) -> Re
         counter: Arc::clone(&shared.counter),
         meter: Arc::clone(metrics) as Arc<dyn Meter>,
     });
-    let embeddings = EmbedRoute::new(Arc::clone(&names), embedders, Arc::clone(metrics) as Arc<dyn Meter>);
-    let cache = kept::cache(config, &names, (metrics, tasks), route.boxed())?;
+    let embeddings = EmbedRoute::new(Arc::clone(&names), embedders, Arc::clone(metrics) as Arc<dyn Meter>).boxed();
+    let around = Around { chats: route.boxed(), embeddings: embeddings.clone(), known: Arc::clone(&shared.known) };
+    let cache = kept::cache(config, &names, (metrics, tasks), around)?;
     let rules = Arc::new(ClientRules::new(rules(config), clock::today, cache));
     let defaults = defaults(config);
     Ok(Built {
         models: Models {
             all: Arc::clone(&rules).boxed(),
-            embeddings: embeddings.boxed(),
+            embeddings,
             relay: one_account(relays, &config.default_provider),
             rules,
             names,

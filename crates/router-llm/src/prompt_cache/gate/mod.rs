@@ -21,9 +21,7 @@ pub fn same(one: &str, other: &str) -> bool {
     if one == other {
         return true;
     }
-    // Lines mean code, lists, tables: there every blank may count.
-    let is_line = |text: &str| text.len() <= MAX_BYTES && !text.contains('\n');
-    if !is_line(one) || !is_line(other) {
+    if !is_comparable(one) || !is_comparable(other) {
         return false;
     }
     let (one, other) = (tokens(one), tokens(other));
@@ -33,6 +31,12 @@ pub fn same(one: &str, other: &str) -> bool {
     }
     let essence = essence(one, language);
     !essence.is_empty() && essence == self::essence(other, language)
+}
+
+/// Whether anything but the very same question could pass: lines mean code, lists, tables, and there every blank may count.
+pub fn is_comparable(text: &str) -> bool {
+    let text = text.trim();
+    !text.is_empty() && text.len() <= MAX_BYTES && !text.contains('\n')
 }
 
 /// What is left of a question without its manner of speaking.

@@ -73,7 +73,7 @@ impl Build<'_> {
             max_tokens: file.max_tokens.map(|tokens| tokens.0),
             privacy: file.privacy.map_or(Privacy::Any, |privacy| privacy.value),
             touch_tools,
-            keeping: file.cache.map(|cache| keeping::keeping(&cache.value, self.findings)),
+            keeping: file.cache.map(|cache| keeping::keeping(&cache.value)),
         };
         if enabled {
             return settings;

@@ -4,6 +4,7 @@ use router_core::chat::{Keeping, Reach};
 
 use super::super::{
     aliases::{KeepFile, PromptCacheFile},
+    file::File,
     problem::Findings,
     read::Spanned,
     settings::PromptCacheSettings,
@@ -14,20 +15,34 @@ const STALE_TIMES: u32 = 24;
 
 /// How the answers of an alias, or of a client, are kept. What answers questions of the same meaning answers the same
 /// question, too.
-pub(super) fn keeping(file: &KeepFile, findings: &mut Findings) -> Keeping {
+pub(super) fn keeping(file: &KeepFile) -> Keeping {
     let on = |switch: &Option<Spanned<_>>| {
         switch.as_ref().is_some_and(|switch: &Spanned<super::super::leaf::Switch>| switch.0)
     };
-    if let Some(switch) = file.semantic.as_ref().filter(|switch| switch.value.0) {
-        let message = "questions of the same meaning are not found yet: only the same question is answered";
-        findings.warning(&switch.at, message).remedy("write exact: true");
-    }
     let reach = match (on(&file.exact), on(&file.semantic)) {
         (_, true) => Reach::Semantic,
         (true, false) => Reach::Exact,
         (false, false) => Reach::Off,
     };
     Keeping { reach, ttl: file.ttl.as_ref().map(|ttl| ttl.0) }
+}
+
+/// Warns of questions that nothing is found for, because nobody tells what they mean.
+pub(super) fn meanings(file: &File, findings: &mut Findings) {
+    let usual = PromptCacheSettings::default().embed;
+    let aliases = file.models.iter().flat_map(|models| &models.value.0);
+    let is_chosen = file.prompt_cache.as_ref().is_some_and(|file| file.value.embed.is_some());
+    if is_chosen || aliases.clone().any(|(name, _)| *name.value == *usual) {
+        return;
+    }
+    let clients = file.clients.iter().flat_map(|clients| &clients.value.0);
+    let caches = aliases.filter_map(|(_, alias)| alias.value.0.cache.as_ref());
+    let caches = caches.chain(clients.filter_map(|(_, client)| client.value.cache.as_ref()));
+    for switch in caches.filter_map(|cache| cache.value.semantic.as_ref()).filter(|switch| switch.value.0) {
+        let finding =
+            findings.warning(&switch.at, format!("nobody tells what questions mean: there is no alias {usual:?}"));
+        finding.remedy("add models: { embed: ollama/nomic-embed-text }, or name another in prompt_cache.embed");
+    }
 }
 
 /// What is kept at all.

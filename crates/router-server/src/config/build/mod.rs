@@ -54,6 +54,7 @@ impl<'a> Build<'a> {
 
     /// Builds what can be built; what cannot is in the findings.
     pub(super) fn config(mut self, file: File, path: Option<PathBuf>) -> Config {
+        keeping::meanings(&file, self.findings);
         let keys = self.keys(file.keys);
         self.listen = self.listen(file.listen, !keys.is_empty());
         self.chaos = file.chaos.map(|chaos| guard::chaos(chaos.value));

@@ -36,7 +36,7 @@ impl Build<'_> {
             }
             let choices =
                 choices.iter().filter_map(|model| self.choice(&model.0, &model.at, &names, accounts)).collect();
-            let keeping = cache.map(|cache| keeping::keeping(&cache.value, self.findings));
+            let keeping = cache.map(|cache| keeping::keeping(&cache.value));
             let on_loss = on_loss.map(|word| match word.value {
                 LossWord::Degrade => OnLoss::Degrade,
                 LossWord::Reject => OnLoss::Reject,

@@ -153,7 +153,7 @@ fn what_was_meant_otherwise_is_warned_of() {
     let text = r#"
 redis: redis://localhost:6379
 inputs: []
-models: { fast: [echo/one] }
+models: { fast: [echo/one], faq: { candidates: echo/one, cache: { semantic: true } } }
 clients: { raycast: { model: fats, rewrite_model: echo/one } }
 keys: [{ name: me, key: short }]
 mcpServers:
