@@ -172,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
         return told.replace(b'"prompt_eval_count": 7', f'"prompt_eval_count": {self.owner.prompt_eval_count}'.encode())
 
     def _embed(self, recorded: Recorded) -> None:
-        act = self.owner.next_act()
+        act = self.owner.next_act(recorded)
         body = act.body or ({"error": {"message": f"scripted {act.status}", "type": "mock_error"}} if act.status != 200 else _vectors(recorded))
         self._send(act.status, act.headers, json.dumps(body).encode())
 
