@@ -27,7 +27,8 @@ BIN = BENCH / "target/release"
 DIST = Path(os.environ.get("CARGO_TARGET_DIR", BENCH.parent / "target")) / "dist"
 LLM, MCP = 19000, 19100
 LOAD_CORE, TARGET_CORE = 0, 1
-STREAMS = 1000
+# Streams that are held open at once, and the size of the questions that opened them.
+OPEN = [(1000, "1k"), (500, "200k")]
 
 
 def sh_env(path):
@@ -111,10 +112,13 @@ def bodies(out, model):
     o_tools = [{"type": "function", "function": {"name": n, "description": desc(i), "parameters": schema(i, 5)}} for i, n in enumerate(names)]
     a_tools = [{"name": n, "description": desc(i), "input_schema": schema(i, 5)} for i, n in enumerate(names)]
     base = {"model": model, "max_tokens": 512, "temperature": 0.2}
+    long_talk = [("user", tag + WORDS[:20000]), ("assistant", WORDS[:20000])] * 5 + [("user", WORDS[:2000])]
     made = {
         "chat-1k": {**base, "messages": [{"role": "system", "content": small_sys}, {"role": "user", "content": small_user}]},
         "chat-40k": {**base, "messages": [{"role": "system", "content": big_sys}] + [{"role": r, "content": c} for r, c in turns], "tools": o_tools},
         "msg-1k": {**base, "system": small_sys, "messages": [{"role": "user", "content": small_user}]},
+        "chat-200k": {**base, "messages": [{"role": r, "content": c} for r, c in long_talk]},
+        "msg-200k": {**base, "messages": [{"role": r, "content": [{"type": "text", "text": c}]} for r, c in long_talk]},
         "msg-40k": {**base, "system": [{"type": "text", "text": big_sys, "cache_control": {"type": "ephemeral"}}],
                     "messages": [{"role": r, "content": [{"type": "text", "text": c}]} for r, c in turns], "tools": a_tools},
     }
@@ -343,9 +347,13 @@ class Runner:
             cmd += ["--sse", "--min-events", "100"] if sse else ["--expect", "quick brown fox"]
             return self.load(t, scenario, cmd, rep)
 
-        path, body = (t.chat(), "chat-1k-stream") if t.chat() else ("/v1/messages", "msg-1k-stream")
         if t.proc and self.wanted("open-streams"):
-            self.open_streams(t, base + path, work / f"{body}.json", mock_url, hdr)
+            fronts = [("chat", t.chat())] if t.chat() else []
+            fronts += [("msg", "/v1/messages")] if t.spec.get("anthropic") else []
+            for front, path in fronts:
+                for streams, size in OPEN:
+                    self.open_streams(t, base + path, work / f"{front}-{size}-stream.json", streams, mock_url, hdr)
+            pids[-1] = f"target={t.proc.pid}"
         for rep in range(1, self.args.reps + 1):
             top = 0
             if t.chat():
@@ -373,26 +381,30 @@ class Runner:
                 go("msg-sse-paced-c64", "/v1/messages", "msg-1k-stream", 64, rep, sse=True, chunk_delay=10)
         self.finish(t)
 
-    def open_streams(self, t, url, body, mock_url, hdr):
-        """Memory of the target while it holds 1,000 streams open, each with an event every half second."""
+    def open_streams(self, t, url, body, streams, mock_url, hdr):
+        """Memory of the target, started anew, while it holds streams open, each with an event every half second."""
         http(f"{mock_url}/__config?chunk_delay_ms=500&chunks=100", b"")
-        cmd = [str(BIN / "loadgen"), url, "--body", str(body), "-c", str(STREAMS), "-d", "10", "-w", "10", "--sse", *hdr]
+        t.stop()
+        t.start()
+        time.sleep(2)
+        idle, _ = t.rss()
+        cmd = [str(BIN / "loadgen"), url, "--body", str(body), "-c", str(streams), "-d", "10", "-w", "10", "--sse", *hdr]
         load = spawn(cmd, LOAD_CORE)
         try:
             for _ in range(100):
                 time.sleep(0.2)
-                held = json.loads(http(f"{mock_url}/__stats")[1])["in_flight"]
-                if held >= STREAMS:
+                if json.loads(http(f"{mock_url}/__stats")[1])["in_flight"] >= streams:
                     break
             time.sleep(3)
             held = json.loads(http(f"{mock_url}/__stats")[1])["in_flight"]
-            rss, pss = t.rss()
+            rss, _ = t.rss()
         finally:
             stop(load)
             http(f"{mock_url}/__config?chunk_delay_ms=0&chunks=100", b"")
             time.sleep(1)
-        self.emit(kind="llm", target=t.name, scenario="open", streams=held, open_rss_mib=rss, open_pss_mib=pss)
-        print(f"  {t.name:28} {held} open streams: RSS {rss} MiB (PSS {pss})", flush=True)
+        above = round(rss - idle, 1)
+        self.emit(kind="llm", target=t.name, scenario="open", body=body.stem, streams=held, idle_rss_mib=idle, open_rss_mib=rss, above_idle_mib=above)
+        print(f"  {t.name:28} {held} open streams of {body.stem}: RSS {rss} MiB, {above} above idle", flush=True)
 
     # -- MCP side
 
@@ -479,20 +491,20 @@ def report(files):
             elif v["scenario"] == "start":
                 m.update(start=statistics.median(v["start_s"]), idle=v["idle_rss_mib"], idle_pss=v["idle_pss_mib"], version=v.get("version"))
             elif v["scenario"] == "open":
-                m.update(streams=v["streams"], open=v["open_rss_mib"])
+                m.setdefault("open", []).append(f"{v['streams']:,} {v['body'].removesuffix('-stream')}: {v['above_idle_mib']:,.1f}")
             elif v["scenario"] == "end":
                 m.update(end=v["end_rss_mib"], end_pss=v["end_pss_mib"])
             else:
                 rows.setdefault(v["scenario"], {}).setdefault(key, []).append(v["result"])
     med = lambda xs: statistics.median(xs) if xs else None
-    opened = lambda m: f"{m['open']:,.1f} ({m['streams']:,})" if "open" in m else "-"
+    opened = lambda m: "; ".join(m.get("open", ["-"]))
     fmt = lambda x, n=0: "-" if x is None else f"{x:,.{n}f}"
 
     for kind in ("llm", "mcp"):
         ms = {k[1]: m for k, m in meta.items() if k[0] == kind}
         if not ms:
             continue
-        print(f"\n### {kind}: start and memory\n\n| target | version | start to first answer, s | idle RSS, MiB | idle PSS | RSS with open streams | RSS after all runs | notes |\n|---|---|---|---|---|---|---|---|")
+        print(f"\n### {kind}: start and memory\n\n| target | version | start to first answer, s | idle RSS, MiB | idle PSS | RSS of open streams above idle | RSS after all runs | notes |\n|---|---|---|---|---|---|---|---|")
         for n, m in ms.items():
             print(f"| {n} | {m.get('version') or ''} | {fmt(m.get('start'), 3)} | {fmt(m.get('idle'), 1)} | {fmt(m.get('idle_pss'), 1)} | {opened(m)} | {fmt(m.get('end'), 1)} | {'; '.join(m.get('fatal', []))} |")
         for sc, by in rows.items():
