@@ -1,5 +1,7 @@
 //! What is fed, and what must be true of it whatever the input.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use router_core::{
     Error, Kind,
@@ -8,8 +10,8 @@ use router_core::{
 };
 use router_llm::{
     dialect::{
-        Ask, Framing, Language, Told, anthropic::ANTHROPIC, ollama::OLLAMA, ollama::generate::GENERATE,
-        openai_chat::OPENAI_CHAT, openai_completions::OPENAI_COMPLETIONS,
+        Ask, Framing, Language, Told, anthropic::ANTHROPIC, embeddings, ollama::OLLAMA, ollama::generate::GENERATE,
+        openai_chat::OPENAI_CHAT, openai_completions::OPENAI_COMPLETIONS, openai_responses::OPENAI_RESPONSES,
     },
     sse::{self, Splitter},
 };
@@ -21,17 +23,24 @@ pub const ALL: &[(&str, fn(&[u8]))] = &[
     ("requests", requests),
     ("anthropic_replies", |input| replies(&ANTHROPIC, input)),
     ("openai_replies", |input| replies(&OPENAI_CHAT, input)),
+    ("responses_replies", |input| replies(&OPENAI_RESPONSES, input)),
     ("ollama_replies", |input| replies(&OLLAMA, input)),
+    ("embeddings", embeddings),
     ("refusals", refusals),
     ("frames", frames),
     ("json", json),
 ];
 
 /// The dialects that clients speak.
-const CLIENTS: [&dyn Language; 5] = [&ANTHROPIC, &OPENAI_CHAT, &OLLAMA, &GENERATE, &OPENAI_COMPLETIONS];
+const CLIENTS: [&dyn Language; 6] =
+    [&ANTHROPIC, &OPENAI_CHAT, &OPENAI_RESPONSES, &OLLAMA, &GENERATE, &OPENAI_COMPLETIONS];
 
 /// The dialects that upstreams speak.
-const UPSTREAMS: [&dyn Language; 3] = [&ANTHROPIC, &OPENAI_CHAT, &OLLAMA];
+const UPSTREAMS: [&dyn Language; 4] = [&ANTHROPIC, &OPENAI_CHAT, &OPENAI_RESPONSES, &OLLAMA];
+
+/// The dialects in which vectors are asked for.
+const EMBEDDINGS: [&dyn embeddings::Language; 3] =
+    [&embeddings::OPENAI, &embeddings::OLLAMA, &embeddings::OLLAMA_PROMPT];
 
 /// A question of every dialect: what can be read can be written in every other one or is refused in words, and what is
 /// written can be read.
@@ -101,6 +110,40 @@ fn told(shape: Shape, events: &[Event], ended: &Result<(), Error>) {
             }
         };
         assert_eq!(verdict, Ok(()), "for {}: {}", client.name(), String::from_utf8_lossy(&out));
+    }
+}
+
+/// A question for vectors, and an answer with some, in every dialect: what can be read can be written in the others, where
+/// it says the same; and what a glance tells is what there is.
+fn embeddings(input: &[u8]) {
+    let body = Bytes::copy_from_slice(input);
+    for dialect in EMBEDDINGS {
+        let head = dialect.head(input);
+        if let (Ok(head), Ok(texts)) = (head, dialect.decode(&body)) {
+            assert_eq!(head.count, texts.inputs.len(), "{}", dialect.name());
+            assert_eq!(scan::text(&input[head.model_at]).as_deref(), Some(&*head.model));
+            for other in [&embeddings::OPENAI as &dyn embeddings::Language, &embeddings::OLLAMA] {
+                let asked = other.encode(&texts, "m", &mut Losses::default());
+                // Ollama's clients may ask for none, to have a model loaded.
+                let same = other.decode(&asked).map_or(texts.inputs.is_empty(), |again| again.inputs == texts.inputs);
+                assert!(same, "{}", other.name());
+            }
+        }
+        let glance = dialect.glance(input);
+        let Ok(matrix) = dialect.matrix(&body) else { continue };
+        if let Some(count) = glance.count.filter(|_| scan::is_json(input)) {
+            assert_eq!(count, matrix.len(), "{}", dialect.name());
+        }
+        for numbers in [embeddings::Numbers::Floats, embeddings::Numbers::Base64] {
+            let told = embeddings::Told { model: "m", usage: glance.usage, numbers, took: Duration::ZERO };
+            for client in EMBEDDINGS {
+                let written = client.write(&matrix, &told);
+                assert!(scan::is_json(&written), "{}", String::from_utf8_lossy(&written));
+                let read = client.matrix(&written);
+                let whole = client.name() == "openai" || client.name() == "ollama";
+                assert!(!whole || read.is_ok_and(|read| read.len() == matrix.len()), "{}", client.name());
+            }
+        }
     }
 }
 

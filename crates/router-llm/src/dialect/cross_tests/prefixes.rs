@@ -22,7 +22,7 @@ fn sent(from: &dyn Language, to: &dyn Language, body: &Value) -> Option<(String,
 fn turns(body: &Value) -> Vec<Value> {
     let Some(field) = ["messages", "input"].into_iter().find(|field| body[*field].is_array()) else { return vec![] };
     let messages = body[field].as_array().unwrap();
-    let is_asked = |at: usize| messages[at - 1]["role"] != "assistant" && messages.get(at).is_none_or(is_answer);
+    let is_asked = |at: usize| !is_answer(&messages[at - 1]) && messages.get(at).is_none_or(is_answer);
     let until = |at: usize| {
         let mut earlier = body.clone();
         earlier[field] = messages[..at].to_vec().into();
@@ -31,8 +31,10 @@ fn turns(body: &Value) -> Vec<Value> {
     (1..=messages.len()).filter(|at| is_asked(*at)).map(until).collect()
 }
 
+/// Whether the model said it: a message, or an item of OpenAI's responses.
 fn is_answer(message: &Value) -> bool {
-    message["role"] == "assistant"
+    let kind = message["type"].as_str().unwrap_or_default();
+    message["role"] == "assistant" || kind == "reasoning" || kind.ends_with("_call")
 }
 
 /// No turn of white space alone: Anthropic refuses such texts, so that they are left out of what it is sent.

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// A stream with a thought that only its provider can read, a text and two calls, as OpenAI sends it.
-const RESPONSES: &str = r#"event: response.created
+pub(super) const RESPONSES: &str = r#"event: response.created
 data: {"type":"response.created","sequence_number":0,"response":{"id":"resp_9","object":"response","status":"in_progress","model":"gpt","output":[],"usage":null}}
 
 event: response.in_progress
@@ -111,19 +111,6 @@ fn messages_in_the_others_words() {
     // How long it took differs from one time to the next.
     assert!(ollamas.as_object_mut().unwrap().shift_remove("total_duration").is_some());
     insta::assert_snapshot!("a_reply_of_responses_for_ollamas_client", ollamas);
-}
-
-#[test]
-fn a_stream_is_the_same_however_it_is_cut() {
-    for stream in [RESPONSES.to_owned(), RESPONSES.replace('\n', "\r\n"), format!("\u{feff}{RESPONSES}")] {
-        let bytes = stream.as_bytes();
-        let whole = read(&OPENAI_RESPONSES, Shape::Stream, [bytes]).unwrap();
-        for cut in 0..=bytes.len() {
-            let (one, two) = bytes.split_at(cut);
-            assert_eq!(read(&OPENAI_RESPONSES, Shape::Stream, [one, two]).unwrap(), whole, "cut at {cut}");
-        }
-        assert_eq!(read(&OPENAI_RESPONSES, Shape::Stream, bytes.chunks(1)).unwrap(), whole, "in bytes");
-    }
 }
 
 #[test]

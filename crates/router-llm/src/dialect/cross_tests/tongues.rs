@@ -2,10 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::replies::{ANTHROPICS, OPENAIS};
+use super::{
+    replies::{ANTHROPICS, OPENAIS},
+    responses::RESPONSES,
+};
 use crate::dialect::{
     Language, anthropic::ANTHROPIC, ollama::OLLAMA, ollama::generate::GENERATE, openai_chat::OPENAI_CHAT,
-    openai_completions::OPENAI_COMPLETIONS,
+    openai_completions::OPENAI_COMPLETIONS, openai_responses::OPENAI_RESPONSES,
 };
 
 /// A dialect, and things that are said in it.
@@ -29,7 +32,7 @@ pub(super) struct Upstream {
 }
 
 /// Every dialect there is.
-pub(super) static TONGUES: [Tongue; 5] = [
+pub(super) static TONGUES: [Tongue; 6] = [
     Tongue {
         language: &ANTHROPIC,
         question: anthropics,
@@ -45,6 +48,15 @@ pub(super) static TONGUES: [Tongue; 5] = [
         upstream: Some(Upstream {
             stream: OPENAIS,
             pieces: OPENAIS_PIECES,
+            refusal: r#"{"error":{"message":"no","type":"t","param":null,"code":null}}"#,
+        }),
+    },
+    Tongue {
+        language: &OPENAI_RESPONSES,
+        question: responses,
+        upstream: Some(Upstream {
+            stream: RESPONSES,
+            pieces: RESPONSES_PIECES,
             refusal: r#"{"error":{"message":"no","type":"t","param":null,"code":null}}"#,
         }),
     },
@@ -142,6 +154,55 @@ const OPENAIS_PIECES: &[&str] = &[
     r#"{"error":{"message":"slow down","code":429}}"#,
 ];
 
+const RESPONSES_PIECES: &[&str] = &[
+    r#"{"type":"response.created","sequence_number":0,"response":{"id":"resp_9","status":"in_progress","model":"gpt","output":[]}}"#,
+    r#"{"type":"response.created","response":{"id":"","model":null,"output":null}}"#,
+    r#"{"type":"response.in_progress","response":{"id":"resp_8","model":"gpt-2","output":[]}}"#,
+    r#"{"type":"response.created"}"#,
+    r#"{"type":"response.queued"}"#,
+    r#"{"type":"keepalive"}"#,
+    r#"{"type":"response.output_item.added","output_index":0,"item":{"id":"rs_1","type":"reasoning","summary":[]}}"#,
+    r#"{"type":"response.output_item.added","output_index":0,"item":{"id":"msg_1","type":"message","role":"assistant","content":[]}}"#,
+    r#"{"type":"response.output_item.added","output_index":1,"item":{"id":"fc_1","type":"function_call","arguments":"","call_id":"call_1","name":"look"}}"#,
+    r#"{"type":"response.output_item.added","output_index":2,"item":{"id":"fc_2","type":"function_call","arguments":"","call_id":"call_1","name":"list"}}"#,
+    r#"{"type":"response.output_item.added","output_index":2,"item":{"type":"function_call","call_id":"","name":""}}"#,
+    r#"{"type":"response.output_item.added","output_index":3,"item":{"id":"ctc_1","type":"custom_tool_call","input":"","call_id":"call_4","name":"patch"}}"#,
+    r#"{"type":"response.output_item.added","output_index":4,"item":{"id":"ws_1","type":"web_search_call","status":"in_progress"}}"#,
+    r#"{"type":"response.output_item.added","output_index":9}"#,
+    r#"{"type":"response.content_part.added","output_index":0,"content_index":0,"part":{"type":"output_text","text":""}}"#,
+    r#"{"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"é"}"#,
+    r#"{"type":"response.output_text.delta","output_index":0,"content_index":1,"delta":"second"}"#,
+    r#"{"type":"response.output_text.delta","output_index":1,"content_index":0,"delta":"astray"}"#,
+    r#"{"type":"response.output_text.delta","delta":""}"#,
+    r#"{"type":"response.refusal.delta","output_index":0,"content_index":0,"delta":"no"}"#,
+    r#"{"type":"response.reasoning_summary_text.delta","output_index":0,"summary_index":0,"delta":"hm"}"#,
+    r#"{"type":"response.reasoning_summary_text.delta","output_index":0,"summary_index":1,"delta":"and"}"#,
+    r#"{"type":"response.reasoning_text.delta","output_index":0,"content_index":0,"delta":"in full"}"#,
+    r#"{"type":"response.function_call_arguments.delta","output_index":1,"delta":"{"at":"}"#,
+    r#"{"type":"response.function_call_arguments.delta","output_index":1,"delta":"1}"}"#,
+    r#"{"type":"response.function_call_arguments.delta","output_index":2,"delta":"{}"}"#,
+    r#"{"type":"response.function_call_arguments.delta","output_index":0,"delta":"x"}"#,
+    r#"{"type":"response.custom_tool_call_input.delta","output_index":3,"delta":"*** "Begin""}"#,
+    r#"{"type":"response.output_item.done","output_index":0,"item":{"id":"rs_1","type":"reasoning","summary":[{"type":"summary_text","text":"hm"}],"encrypted_content":"gAAA"}}"#,
+    r#"{"type":"response.output_item.done","output_index":0,"item":{"id":"msg_1","type":"message","role":"assistant","content":[{"type":"output_text","text":"é"},{"type":"refusal","refusal":"no"}]}}"#,
+    r#"{"type":"response.output_item.done","output_index":0,"item":{"type":"message","content":null}}"#,
+    r#"{"type":"response.output_item.done","output_index":1,"item":{"id":"fc_1","type":"function_call","arguments":"{"at":1}","call_id":"call_1","name":"look"}}"#,
+    r#"{"type":"response.output_item.done","output_index":1,"item":{"type":"function_call","status":"incomplete","arguments":"{"at":","call_id":"call_1","name":"look"}}"#,
+    r#"{"type":"response.output_item.done","output_index":2,"item":{"type":"function_call","arguments":{},"name":"list"}}"#,
+    r#"{"type":"response.output_item.done","output_index":2,"item":{"type":"function_call","arguments":"null","call_id":"c","name":""}}"#,
+    r#"{"type":"response.output_item.done","output_index":3,"item":{"type":"custom_tool_call","input":"*** "Begin"","call_id":"call_4","name":"patch"}}"#,
+    r#"{"type":"response.output_item.done","output_index":4,"item":{"id":"ws_1","type":"web_search_call","status":"completed"}}"#,
+    r#"{"type":"response.completed","response":{"id":"resp_9","status":"completed","model":"gpt","output":[{"type":"message","content":[{"type":"output_text","text":"last"}]}],"usage":{"input_tokens":10,"output_tokens":2,"total_tokens":12}}}"#,
+    r#"{"type":"response.completed","response":{"output":[{"type":"reasoning","id":"rs_7","encrypted_content":"gBBB"},{"type":"function_call","call_id":"call_1","name":"late","arguments":"{}"}]}}"#,
+    r#"{"type":"response.completed"}"#,
+    r#"{"type":"response.incomplete","response":{"status":"incomplete","incomplete_details":{"reason":"max_output_tokens"},"output":[]}}"#,
+    r#"{"type":"response.incomplete","response":{"status":"incomplete","incomplete_details":{"reason":"content_filter"}}}"#,
+    r"{}",
+    "[DONE]",
+    r#"{"type":"response.failed","response":{"status":"failed","error":{"code":"server_error","message":"slow down"}}}"#,
+    r#"{"type":"error","code":"rate_limit_exceeded","message":"slow down","param":null}"#,
+];
+
 const OLLAMAS_PIECES: &[&str] = &[
     r#"{"model":"llama3","created_at":"2026-01-01T00:00:00Z","message":{"role":"assistant","content":"é"},"done":false}"#,
     r#"{"model":"llama3","message":{"content":"<think>hm","thinking":""}}"#,
@@ -225,6 +286,38 @@ fn openais() -> Value {
         "stop": ["END", "\n"], "reasoning_effort": "high",
         "response_format": { "type": "json_schema", "json_schema": { "name": "n", "schema": { "type": "object" } } },
         "user": "u1",
+    })
+}
+
+fn responses() -> Value {
+    json!({
+        "model": "m", "stream": true, "store": false, "instructions": "You are an agent.", "previous_response_id": null,
+        "input": [
+            { "type": "message", "role": "developer", "content": "Answer in French." },
+            { "type": "message", "role": "user", "content": [
+                { "type": "input_text", "text": "look" },
+                { "type": "input_image", "image_url": "data:image/png;base64,iVBO", "detail": "high" },
+                { "type": "input_file", "filename": "a.txt", "file_data": "data:text/plain;base64,d29yZHM=" },
+            ] },
+            { "type": "reasoning", "id": "rs_1", "summary": [{ "type": "summary_text", "text": "two calls" }], "encrypted_content": "gAAA" },
+            { "type": "message", "role": "assistant", "content": [{ "type": "output_text", "text": "I look.", "annotations": [] }] },
+            { "type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "look", "arguments": "{\"at\": 1}" },
+            { "type": "custom_tool_call", "call_id": "call_2", "name": "patch", "input": "*** Begin" },
+            { "type": "function_call_output", "call_id": "call_1", "output": [
+                { "type": "input_text", "text": "a cat" }, { "type": "input_image", "image_url": "data:image/png;base64,iVBO" },
+            ] },
+            { "type": "custom_tool_call_output", "call_id": "call_2", "output": "done" },
+            { "role": "user", "content": "so?" },
+        ],
+        "tools": [
+            { "type": "function", "name": "look", "description": "Looks", "strict": true, "parameters": { "type": "object", "properties": { "at": { "type": "integer" } } } },
+            { "type": "custom", "name": "patch", "description": "Patches", "format": { "type": "grammar", "syntax": "lark", "definition": "start: \"x\"" } },
+        ],
+        "tool_choice": { "type": "function", "name": "look" }, "parallel_tool_calls": false,
+        "max_output_tokens": 2000, "temperature": 1.4, "top_p": 0.9, "reasoning": { "effort": "high", "summary": "auto" },
+        "text": { "verbosity": "low", "format": { "type": "json_schema", "name": "n", "schema": { "type": "object" }, "strict": true } },
+        "include": ["reasoning.encrypted_content"], "prompt_cache_key": "k", "safety_identifier": "u1", "metadata": { "a": "b" },
+        "truncation": "auto", "service_tier": "flex",
     })
 }
 

@@ -180,6 +180,7 @@ fn sampling(ask: &Ask<'_>, fields: &mut Fields, losses: &mut Losses) {
     }
     note(prompt.top_k.is_some(), Field::TopK);
     note(prompt.seed.is_some(), Field::Seed);
+    note(tools::loosens(prompt), Field::Strict);
 }
 
 /// How hard to think, and whether to tell of it: a client of another dialect that asks for thoughts wants to see them.

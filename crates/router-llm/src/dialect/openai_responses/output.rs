@@ -188,8 +188,12 @@ impl Output {
             let mut done = false;
             for delta in std::mem::take(&mut item.waiting) {
                 self.refused |= delta.refuses();
-                done |= item.told.tell(item.index, delta, blocks, events)?;
+                done = item.told.tell(item.index, delta, blocks, events)?;
                 self.called |= item.told.call.is_some();
+                if done {
+                    // What was said of it after its end is no part of it.
+                    break;
+                }
             }
             if !done {
                 return Ok(());
@@ -207,11 +211,24 @@ impl Delta {
         let refuses = |pieces: &[Piece]| pieces.iter().any(|piece| piece.refusal.is_some());
         matches!(self, Self::Refusal(..)) || matches!(self, Self::Done(Owned::Message(pieces)) if refuses(pieces))
     }
+
+    /// Whether nothing that is a call can say so.
+    fn is_no_call(&self) -> bool {
+        match self {
+            Self::Text(..) | Self::Refusal(..) | Self::Summary(..) | Self::Reasoning(..) => true,
+            Self::Done(item) => !matches!(item, Owned::Call { .. }),
+            Self::Began(_) | Self::Arguments(_) => false,
+        }
+    }
 }
 
 impl Streamed {
     /// Hands out what is certain; says whether the item is over.
     fn tell(&mut self, index: u64, delta: Delta, blocks: &mut Blocks, events: &mut Vec<Event>) -> Result<bool> {
+        if let Some(call) = self.call.as_ref().filter(|_| delta.is_no_call()) {
+            let message = format!("the call of `{}` went on as something else", call.name);
+            return Err(Error::new(Kind::Protocol, message));
+        }
         match delta {
             Delta::Began(Owned::Call { id, name, custom, .. }) if !name.is_empty() => {
                 self.open(index, (id, name, custom), blocks, events)?;

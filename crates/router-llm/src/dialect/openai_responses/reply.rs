@@ -79,6 +79,10 @@ impl Decoder {
         if told.error.is_some() || matches!(&*told.kind, "error" | "response.failed") {
             return Err(failure::in_band(data));
         }
+        // What follows the end is no part of the reply.
+        if self.ended {
+            return Ok(());
+        }
         if let Some(reply) = &told.response {
             self.blocks.start(reply.id.as_deref(), reply.model.as_deref(), events);
         }

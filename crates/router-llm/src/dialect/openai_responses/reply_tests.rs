@@ -66,6 +66,51 @@ fn arguments_are_json_or_were_cut_off() {
 }
 
 #[test]
+fn an_item_is_one_thing_and_over_when_it_says_so() {
+    let item = |verb: &str, item: Value| json!({ "type": format!("response.output_item.{verb}"), "output_index": 1, "item": item });
+    let more = |kind: &str, delta: &str| json!({ "type": format!("response.{kind}.delta"), "output_index": 1, "delta": delta });
+    let waits =
+        json!({ "type": "response.output_item.added", "output_index": 0, "item": { "type": "reasoning", "id": "r" } });
+    let (whole, end) = (call("{}", "completed"), ends("completed", &json!([])));
+    let late = [waits, item("done", whole.clone()), more("function_call_arguments", "{}"), end.clone()];
+    let arguments = |event: Event| if let Event::Arguments(more) = event { Some(more) } else { None };
+    assert_eq!(
+        read(&late).unwrap().into_iter().find_map(arguments).as_deref(),
+        Some("{}"),
+        "behind one that is not over"
+    );
+    let after = [item("done", whole.clone()), end.clone(), item("done", call("{}", "completed")), end.clone()];
+    assert!(matches!(read(&after).unwrap().last(), Some(Event::Stop { .. })), "after the end");
+    for other in [more("output_text", "a"), item("done", json!({ "type": "message", "content": [] }))] {
+        let error = read(&[item("added", call("", "in_progress")), other, end.clone()]).unwrap_err();
+        assert_eq!(error.message(), "the call of `t` went on as something else");
+    }
+}
+
+/// Codex makes a call as soon as its item is done.
+#[test]
+fn a_call_that_was_cut_off_says_so() {
+    let events = [
+        Event::Open(Block::ToolUse { id: "c".into(), name: "t".into() }),
+        Event::Arguments("{\"a\":".into()),
+        Event::Close,
+        Event::Stop { reason: StopReason::MaxTokens, sequence: None },
+    ];
+    let mut writer = OPENAI_RESPONSES.writer(Told::of("req_1", "alias", 0), Shape::Stream);
+    let mut out = Vec::new();
+    writer.write(events[..3].to_vec(), &mut out).unwrap();
+    assert!(!String::from_utf8_lossy(&out).contains("output_item.done"), "it is not known yet");
+    writer.write(events[3..].to_vec(), &mut out).unwrap();
+    writer.finish(&mut out).unwrap();
+    let out = String::from_utf8(out).unwrap();
+    let data: Vec<Value> =
+        out.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect();
+    let done = data.iter().find(|event| event["type"] == "response.output_item.done").unwrap();
+    assert_eq!((&done["item"]["status"], &done["item"]["arguments"]), (&json!("incomplete"), &json!("{\"a\":")));
+    assert_eq!(data.last().unwrap()["type"], "response.incomplete");
+}
+
+#[test]
 fn a_custom_tools_input_becomes_one_argument() {
     let delta =
         |text: &str| json!({ "type": "response.custom_tool_call_input.delta", "output_index": 0, "delta": text });

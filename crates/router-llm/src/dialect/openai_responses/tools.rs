@@ -142,6 +142,12 @@ pub(super) fn encode(prompt: &Prompt) -> Vec<Tool<'_>> {
     tools
 }
 
+/// Whether a tool is to be called strictly whose schema leaves open what must not be open then.
+pub(super) fn loosens(prompt: &Prompt) -> bool {
+    let is_open = |spec: &ToolSpec| spec.strict == Some(true) && !schema::is_strict(&schema::plain(spec));
+    prompt.origin != Some(NAME) && prompt.tools.iter().any(is_open)
+}
+
 /// Strict is what a function is where nothing is said of it.
 fn function(spec: &ToolSpec, own: bool, further: Map<String, Value>) -> Tool<'_> {
     let parameters = if own { Cow::Borrowed(&spec.schema) } else { schema::plain(spec) };

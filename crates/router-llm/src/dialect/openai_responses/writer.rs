@@ -6,6 +6,7 @@ use bytes::Bytes;
 use router_core::{
     Error, Kind, Result,
     chat::{Block, Event, Shape, StopReason, Usage},
+    scan,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -42,7 +43,7 @@ const ECHOED: [(&str, &str); 17] = [
 /// The fields of a question that its reply says again, as they stand there.
 pub(super) fn repeated(question: &[u8]) -> Bytes {
     let mut out = vec![b'{'];
-    for (key, value) in router_core::scan::members(question) {
+    for (key, value) in scan::members(question) {
         if ECHOED.iter().any(|(name, _)| name.as_bytes() == key) {
             let comma: &[u8] = if out.len() > 1 { b"," } else { b"" };
             out.extend_from_slice(&[comma, b"\"", key, b"\":", value].concat());
@@ -76,6 +77,13 @@ enum Open {
     Thought { text: String, proof: Option<String>, begun: bool },
     Hidden(String),
     Call { id: String, name: String, named: Option<Named>, arguments: String },
+}
+
+impl Open {
+    /// Whether it is a call whose arguments are no JSON, because something cut them off.
+    fn is_cut(&self) -> bool {
+        matches!(self, Self::Call { arguments, .. } if !arguments.is_empty() && !scan::is_json(arguments.as_bytes()))
+    }
 }
 
 impl Writer {
@@ -183,7 +191,7 @@ impl Writer {
             }
             Event::Stop { reason, .. } => {
                 self.stop = Some(reason);
-                Ok(())
+                self.close_cut(out)
             }
             Event::Start { .. } => Ok(()),
         }
@@ -251,8 +259,25 @@ impl Writer {
             Open::Text { text, begun: true } => self.close_text(&text, out),
             Open::Thought { text, proof, begun } => self.close_thought(&text, proof, begun, out),
             Open::Hidden(data) => self.close_thought("", Some(proof::marked(REDACTED, &data)), false, out),
-            Open::Call { id, name, named, arguments } => self.close_call(&id, &name, (named.as_ref(), arguments), out),
+            call @ Open::Call { .. } if call.is_cut() => {
+                self.open = call;
+                Ok(())
+            }
+            Open::Call { id, name, named, arguments } => {
+                self.close_call(&id, &name, ("completed", named.as_ref(), arguments), out)
+            }
             Open::Nothing | Open::Text { begun: false, .. } => Ok(()),
+        }
+    }
+
+    /// A call whose arguments were cut off is over when the reply is: clients make a call as soon as its item is done, so
+    /// that this one has to say that it is not whole.
+    fn close_cut(&mut self, out: &mut Vec<u8>) -> Result<()> {
+        match std::mem::replace(&mut self.open, Open::Nothing) {
+            Open::Call { id, name, named, arguments } => {
+                self.close_call(&id, &name, ("incomplete", named.as_ref(), arguments), out)
+            }
+            Open::Nothing | Open::Text { .. } | Open::Thought { .. } | Open::Hidden(_) => Ok(()),
         }
     }
 
@@ -288,7 +313,7 @@ impl Writer {
         &mut self,
         id: &str,
         name: &str,
-        (named, mut arguments): (Option<&Named>, String),
+        (status, named, mut arguments): (&str, Option<&Named>, String),
         out: &mut Vec<u8>,
     ) -> Result<()> {
         let custom = named.is_some_and(|named| named.custom);
@@ -299,7 +324,7 @@ impl Writer {
             let (delta, done) = (with("delta", &input), with("input", &input));
             self.say("response.custom_tool_call_input.delta", &delta, out)?;
             self.say("response.custom_tool_call_input.done", &done, out)?;
-            return self.end(self.call(id, name, (named, &input), "completed"), out);
+            return self.end(self.call(id, name, (named, &input), status), out);
         }
         if arguments.is_empty() {
             // A client parses what it was given, and nothing is no JSON.
@@ -309,7 +334,7 @@ impl Writer {
         }
         let done = with("arguments", &arguments);
         self.say("response.function_call_arguments.done", &done, out)?;
-        self.end(self.call(id, name, (named, &arguments), "completed"), out)
+        self.end(self.call(id, name, (named, &arguments), status), out)
     }
 
     fn call(&self, id: &str, name: &str, (named, input): (Option<&Named>, &str), status: &str) -> Value {

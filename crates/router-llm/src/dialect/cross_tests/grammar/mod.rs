@@ -7,6 +7,7 @@ mod anthropic;
 mod ollama;
 mod openai_chat;
 mod openai_completions;
+mod openai_responses;
 
 use std::collections::HashSet;
 
@@ -21,6 +22,7 @@ pub(super) fn of_stream(dialect: &str, stream: &[u8]) -> Verdict {
         "anthropic" => anthropic::stream(stream),
         "openai" => openai_chat::stream(stream),
         "openai_completions" => openai_completions::stream(stream),
+        "responses" => openai_responses::stream(stream),
         "ollama" => ollama::stream(stream, "message"),
         "ollama_generate" => ollama::stream(stream, "response"),
         _ => Err(format!("there is no grammar of {dialect}")),
@@ -34,6 +36,7 @@ pub(super) fn of_whole(dialect: &str, body: &[u8]) -> Verdict {
         "anthropic" => anthropic::whole(&body),
         "openai" => openai_chat::whole(&body),
         "openai_completions" => openai_completions::whole(&body),
+        "responses" => openai_responses::whole(&body),
         "ollama" => ollama::line(&body, "message", true),
         "ollama_generate" => ollama::line(&body, "response", true),
         _ => Err(format!("there is no grammar of {dialect}")),
