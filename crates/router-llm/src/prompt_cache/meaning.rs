@@ -143,7 +143,7 @@ pub(super) mod tests {
     use tokio::time::sleep;
 
     use super::*;
-    use crate::prompt_cache::tests::{Bench, arrived, chat, said};
+    use crate::prompt_cache::tests::{Bench, arrived, asking, chat, said};
 
     pub(in super::super) fn policy() -> MeaningPolicy {
         MeaningPolicy {
@@ -240,5 +240,21 @@ pub(super) mod tests {
         assert_eq!(one.ask(chat("like", PARAPHRASES[0])).await, said("1", CacheUse::Miss, 0));
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(other.ask(chat("like", PARAPHRASES[1])).await, said("1", CacheUse::Semantic, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_not_leave_this_machine_is_told_to_nobody() {
+        let store = Arc::new(MemoryStore::new(8));
+        let bench = Bench::sharing(Some(Arc::clone(&store)));
+        let told = async || {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            format!("{store:?}").contains("France")
+        };
+        let local = asking("me").kept_local();
+        assert_eq!(bench.ask_for(&local, chat("like", PARAPHRASES[0])).await, said("1", CacheUse::Miss, 0));
+        assert_eq!(bench.ask_for(&local, chat("like", PARAPHRASES[1])).await, said("1", CacheUse::Semantic, 0));
+        assert!(!told().await);
+        assert_eq!(bench.ask_as("another", chat("like", PARAPHRASES[0])).await, said("2", CacheUse::Miss, 0));
+        assert!(told().await);
     }
 }

@@ -104,13 +104,20 @@ impl Bench {
     }
 
     pub(super) async fn ask_as(&self, tenant: &str, chat: Chat) -> Heard {
-        let caller = Caller { tenant: Scope::Tenant(tenant.into()), ..Caller::anonymous("r") };
-        let cx = Cx::new(Arc::new(caller), Duration::from_hours(1));
-        match self.cache.call(&cx, chat).await {
+        self.ask_for(&asking(tenant), chat).await
+    }
+
+    pub(super) async fn ask_for(&self, cx: &Cx, chat: Chat) -> Heard {
+        match self.cache.call(cx, chat).await {
             Ok(reply) => heard(reply).await,
             Err(error) => (error.message().to_owned(), CacheUse::None, None),
         }
     }
+}
+
+pub(super) fn asking(tenant: &str) -> Cx {
+    let caller = Caller { tenant: Scope::Tenant(tenant.into()), ..Caller::anonymous("r") };
+    Cx::new(Arc::new(caller), Duration::from_hours(1))
 }
 
 /// What is said, what the cache had to do with it, and how old it is in seconds.
