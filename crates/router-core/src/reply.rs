@@ -51,10 +51,10 @@ pub type Done = Box<dyn FnOnce(End) + Send>;
 pub enum End {
     /// The last byte went out.
     Complete(Usage),
-    /// It broke after its first content.
-    Broken(Kind),
-    /// Whoever asked went away: nobody's fault.
-    Dropped,
+    /// It broke after its first content, when so much of its usage was known.
+    Broken(Kind, Usage),
+    /// Whoever asked went away, when so much of its usage was known: nobody's fault.
+    Dropped(Usage),
 }
 
 /// How long the rest of a reply may take.

@@ -178,7 +178,7 @@ impl Stream for ChatReply {
         let item = item.map(|frame| frame.map_err(|error| named(error, &this.provenance)));
         match &item {
             Some(Ok(frame)) => this.usage = this.usage.and(frame.usage().unwrap_or_default()),
-            Some(Err(error)) => this.end(&End::Broken(error.kind())),
+            Some(Err(error)) => this.end(&End::Broken(error.kind(), this.usage)),
             None => this.end(&End::Complete(this.usage)),
         }
         Poll::Ready(item)
@@ -192,7 +192,7 @@ fn named(error: Error, provenance: &Provenance) -> Error {
 
 impl Drop for ChatReply {
     fn drop(&mut self) {
-        self.end(&End::Dropped);
+        self.end(&End::Dropped(self.usage));
     }
 }
 

@@ -44,12 +44,30 @@ async fn a_watch_is_told_once_how_it_ended() {
 
     let (broken, heard) = watched(reply(&[0], Some(Kind::Protocol)));
     assert_eq!(read(broken).await, Err(Kind::Protocol));
-    assert_eq!(*heard.lock(), [End::Broken(Kind::Protocol)]);
+    assert_eq!(*heard.lock(), [End::Broken(Kind::Protocol, Usage::default())]);
 
     let (mut dropped, heard) = watched(reply(&[0, 1], None));
     dropped.next().await.unwrap().unwrap();
     drop(dropped);
-    assert_eq!(*heard.lock(), [End::Dropped]);
+    assert_eq!(*heard.lock(), [End::Dropped(Usage::default())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_used_until_a_reply_was_cut_is_told() {
+    let used = Usage { input: 7, output: 1, ..Usage::default() };
+    let begun = || {
+        let told = stream::iter([Ok(Event::Usage(used)), Ok(Event::Text("x".into()))]);
+        let cut = stream::iter([Err(Error::new(Kind::Protocol, "cut"))]);
+        watched(ChatReply::events(Shape::Stream, told.chain(cut)))
+    };
+    let (broken, heard) = begun();
+    assert_eq!(read(broken).await, Err(Kind::Protocol));
+    assert_eq!(*heard.lock(), [End::Broken(Kind::Protocol, used)]);
+
+    let (mut dropped, heard) = begun();
+    dropped.next().await.unwrap().unwrap();
+    drop(dropped);
+    assert_eq!(*heard.lock(), [End::Dropped(used)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -91,7 +109,8 @@ async fn a_pace_is_kept_or_breaks_the_reply() {
         let (started, (reply, heard)) = (Instant::now(), watched(reply(GAPS, None)));
         assert_eq!(read(reply.paced(pace(idle, end))).await, expected, "{idle:?} {end:?}");
         assert_eq!(started.elapsed().as_secs(), after, "{idle:?} {end:?}");
-        let told = expected.map_or_else(End::Broken, |_| End::Complete(Usage::default()));
+        let told =
+            expected.map_or_else(|kind| End::Broken(kind, Usage::default()), |_| End::Complete(Usage::default()));
         assert_eq!(*heard.lock(), [told], "{idle:?} {end:?}");
     }
 }

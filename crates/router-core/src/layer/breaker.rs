@@ -113,13 +113,13 @@ impl Admission {
     fn ended(mut self, end: &End) {
         match end {
             End::Complete(_) => self.guard.circuit.complete(self.ticket),
-            End::Broken(kind) if kind.is_fault() => {
+            End::Broken(kind, _) if kind.is_fault() => {
                 let cut = Error::new(*kind, "the answer broke off after its first content");
                 self.guard.remember(&cut.at(self.guard.name()));
                 self.settle(Verdict::Cut);
             }
-            End::Broken(Kind::Limited) => self.guard.throttle().cool(None),
-            End::Broken(_) | End::Dropped => {}
+            End::Broken(Kind::Limited, _) => self.guard.throttle().cool(None),
+            End::Broken(..) | End::Dropped(_) => {}
         }
     }
 

@@ -70,8 +70,8 @@ impl Call {
     fn ended(mut self, end: &End) {
         match end {
             End::Complete(usage) => (self.observation.failure, self.observation.usage) = (None, *usage),
-            End::Broken(kind) => self.observation.failure = Some(*kind),
-            End::Dropped => {}
+            End::Broken(kind, usage) => (self.observation.failure, self.observation.usage) = (Some(*kind), *usage),
+            End::Dropped(usage) => self.observation.usage = *usage,
         }
     }
 }

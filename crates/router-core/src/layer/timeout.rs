@@ -40,7 +40,7 @@ impl<U> Timeout<U> {
         let guard = Arc::clone(&self.guard);
         let end = total.map(|total| (started + total, Kind::Timeout));
         reply.paced(Pace { idle, end }).watch(Box::new(move |end| {
-            if end == End::Broken(Kind::Timeout) {
+            if matches!(end, End::Broken(Kind::Timeout, _)) {
                 guard.report(Fact::TimedOut);
             }
         }))

@@ -90,6 +90,11 @@ pub trait Language: Dialect {
     /// The same in a stream that has begun.
     fn error_event(&self, error: &Error, request_id: &str) -> Bytes;
 
+    /// The same after `before`, the last that was sent of the stream, for dialects that number their events.
+    fn error_event_after(&self, _before: &[u8], error: &Error, request_id: &str) -> Bytes {
+        self.error_event(error, request_id)
+    }
+
     /// What keeps a silent stream alive.
     fn ping(&self) -> Bytes;
 

@@ -50,7 +50,8 @@ impl Complaint {
     pub(super) fn read(body: &[u8]) -> Option<Self> {
         let value: Value = serde_json::from_slice(body).ok()?;
         let value = if let Value::Array(mut list) = value { list.pop()? } else { value };
-        let inner = value.get("error").filter(|error| !error.is_null()).unwrap_or(&value);
+        let told = [value.get("error"), value.pointer("/choices/0/error")];
+        let inner = told.into_iter().flatten().find(|error| !error.is_null()).unwrap_or(&value);
         let text = |value: &Value, key: &str| match value.get(key) {
             Some(Value::String(text)) => text.clone(),
             Some(Value::Number(number)) => number.to_string(),
@@ -226,6 +227,7 @@ mod tests {
         let cases = [
             (r#"{"error":{"message":"m","type":"t","code":"c"}}"#, ("m", "c t", None)),
             (r#"{"error":"m"}"#, ("m", " ", None)),
+            (r#"{"choices":[{"finish_reason":"error","error":{"code":502,"message":"m"}}]}"#, ("m", "502 ", Some(502))),
             (r#"{"object":"error","message":"m","type":"t","code":400}"#, ("m", "400 t", Some(400))),
             (r#"{"detail":"m"}"#, ("m", " ", None)),
             (r#"[{"error":{"code":429,"message":"m"}}]"#, ("m", "429 ", Some(429))),

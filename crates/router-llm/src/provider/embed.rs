@@ -9,28 +9,33 @@ use router_core::{
     embed::{Embed, Vectors},
 };
 
-use super::{Api, Provider, answer, question};
+use super::{Api, Provider, answer, portions, question};
 use crate::{
     client::Pieces,
     dialect::embeddings::{Language, OLLAMA, OPENAI},
 };
 
+/// The most inputs of one question, by OpenAI's API reference ("Create embeddings").
+const MOST_INPUTS: usize = 2048;
+
 /// How a provider is asked for vectors.
+#[derive(Clone, Copy)]
 struct Way {
     language: &'static dyn Language,
-    /// The interface for chats, as its address ends.
-    chats: &'static str,
-    /// The one for embeddings, which stands beside it.
-    embeddings: &'static str,
+    /// Where, beside the interface for chats.
+    place: &'static str,
+    /// How many inputs one question may have.
+    most: Option<usize>,
 }
 
 impl Way {
     /// The way of an interface; `None` where its dialect has no embeddings.
     fn of(api: Api) -> Option<Self> {
         match api {
-            Api::OpenAi => Some(Self { language: &OPENAI, chats: "/chat/completions", embeddings: "/embeddings" }),
-            Api::Responses => Some(Self { language: &OPENAI, chats: "/responses", embeddings: "/embeddings" }),
-            Api::Ollama => Some(Self { language: &OLLAMA, chats: "/chat", embeddings: "/embed" }),
+            Api::OpenAi | Api::Responses => {
+                Some(Self { language: &OPENAI, place: "/embeddings", most: Some(MOST_INPUTS) })
+            }
+            Api::Ollama => Some(Self { language: &OLLAMA, place: "/embed", most: None }),
             Api::Anthropic => None,
         }
     }
@@ -38,11 +43,20 @@ impl Way {
 
 impl Provider {
     async fn vectors(&self, query: &Embed) -> Result<Vectors> {
-        let Some(Way { language, chats, embeddings }) = Way::of(self.preset.api) else {
+        let Some(way) = Way::of(self.preset.api) else {
             let message = format!("it is asked in the dialect {:?}, which has no embeddings", self.preset.api.as_str());
             return Err(Error::new(Kind::NotFound, message)
                 .hint("ask a model of another provider: `models: { embed: [ollama/nomic-embed-text] }`"));
         };
+        match way.most {
+            Some(most) if portions::count(query)? > most => {
+                portions::asked(query, (way.language, most), |portion| self.ask_for_vectors(way, portion)).await
+            }
+            Some(_) | None => self.ask_for_vectors(way, query.clone()).await,
+        }
+    }
+
+    async fn ask_for_vectors(&self, Way { language, place, .. }: Way, query: Embed) -> Result<Vectors> {
         let spoken = query.wire().filter(|wire| wire.dialect.name() == language.name());
         let mut dropped = Losses::default();
         let (body, expected) = match spoken {
@@ -54,7 +68,7 @@ impl Provider {
             }
         };
         question::refuse_losses(Some(query.on_loss), &query.model, &dropped)?;
-        let address = self.endpoint.beside(chats, embeddings)?.address(&query.model)?;
+        let address = self.endpoint.beside(place)?.address(&query.model)?;
         let mut request = Request::post(address).body(body).map_err(|error| {
             Error::new(Kind::Internal, "the question for the provider could not be put into words").because(error)
         })?;

@@ -7,6 +7,12 @@ use router_core::{Error, Kind, Result};
 
 use super::preset::{Api, Preset};
 
+/// How the addresses of interfaces end.
+const INTERFACES: [&str; 4] = ["/chat/completions", "/responses", "/messages", "/chat"];
+
+/// The folders in which they stand, at servers that have more than one.
+const FOLDERS: [&str; 2] = ["/api", "/v1"];
+
 /// Where a provider is asked.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Endpoint {
@@ -43,35 +49,25 @@ impl Endpoint {
         address.at(&path(preset, address.folder)).map(Self::Fixed)
     }
 
-    /// The place beside this one: where its address ends in `name`, that one ends in `other`.
-    pub(super) fn beside(&self, name: &str, other: &str) -> Result<Self> {
-        let renamed = |path: &str| format!("{}{other}", path.strip_suffix(name).unwrap_or(path));
+    /// The place beside this one: `other`, with any query string of its own, stands where the interface does.
+    pub(super) fn beside(&self, other: &str) -> Result<Self> {
+        let moved = |address: &str| {
+            let (path, query) = address.split_at(address.find('?').unwrap_or(address.len()));
+            let folder = INTERFACES.iter().find_map(|name| path.strip_suffix(name)).unwrap_or(path);
+            let query = if other.contains('?') { query.replacen('?', "&", 1) } else { query.to_owned() };
+            format!("{folder}{other}{query}")
+        };
         match self {
-            Self::Fixed(uri) => {
-                let address = uri.to_string();
-                let (path, query) = address.split_at(address.find('?').unwrap_or(address.len()));
-                parse(&format!("{}{query}", renamed(path))).map(Self::Fixed)
-            }
-            Self::PerModel { before, after } => {
-                let (path, query) = after.split_at(after.find('?').unwrap_or(after.len()));
-                Ok(Self::PerModel { before: before.clone(), after: format!("{}{query}", renamed(path)) })
-            }
+            Self::Fixed(uri) => parse(&moved(&uri.to_string())).map(Self::Fixed),
+            Self::PerModel { before, after } => Ok(Self::PerModel { before: before.clone(), after: moved(after) }),
         }
-    }
-
-    /// Another place of the same interface: `to` instead of `from`, at which questions are put.
-    pub(super) fn neighbour(&self, from: &str, to: &str) -> Option<Uri> {
-        let Self::Fixed(uri) = self else { return None };
-        let folder = uri.path().strip_suffix(from)?;
-        parse(&format!("{}{folder}{to}", origin(uri)?)).ok()
     }
 
     /// A place on the same host, before which only a folder that is not the interface's may stand.
     pub(super) fn at_origin(&self, place: &str) -> Option<Uri> {
-        let Self::Fixed(uri) = self else { return None };
-        let ends = ["/api/chat", "/v1/chat/completions", "/v1/messages"];
-        let folder = ends.iter().find_map(|end| uri.path().strip_suffix(end))?;
-        parse(&format!("{}{folder}{place}", origin(uri)?)).ok()
+        let Ok(Self::Fixed(folder)) = self.beside("") else { return None };
+        let before = FOLDERS.iter().find_map(|name| folder.path().strip_suffix(name))?;
+        parse(&format!("{}://{}{before}{place}", folder.scheme_str()?, folder.authority()?)).ok()
     }
 
     /// The address for a question to `model`.
@@ -90,14 +86,9 @@ impl Endpoint {
         parse(&format!("{address}{joint}{query}"))
     }
 
-    /// The address of another part of the interface: `path`, with any query string, stands where `/messages` does.
-    pub(super) fn part(&self, path: &str) -> Result<Uri> {
-        let address = self.address("")?.to_string();
-        let (address, _) = address.split_once('?').unwrap_or((&address, ""));
-        match address.strip_suffix("/messages") {
-            Some(folder) => parse(&format!("{folder}{path}")),
-            None => Err(Error::new(Kind::NotFound, format!("there is no {path} at {address}"))),
-        }
+    /// Whether models of Azure AI Foundry are asked there that are not OpenAI's.
+    pub(super) fn is_foundrys(&self) -> bool {
+        matches!(self, Self::Fixed(uri) if uri.path() == "/models/chat/completions")
     }
 
     /// Whether it is this machine's own, as its spelling tells: no name but `localhost` is looked up for it.
@@ -167,11 +158,6 @@ fn path(preset: &Preset, written: &str) -> String {
         Some(folder) => format!("{folder}{version}{name}"),
         None => format!("{written}{version}{name}"),
     }
-}
-
-/// `https://host:port`.
-fn origin(uri: &Uri) -> Option<String> {
-    Some(format!("{}://{}", uri.scheme_str()?, uri.authority()?))
 }
 
 fn parse(address: &str) -> Result<Uri> {
@@ -346,12 +332,34 @@ mod tests {
         ];
         for (kind, base_url, expect) in table {
             let endpoint = Endpoint::of(Preset::of(kind, None).unwrap(), base_url).unwrap();
-            let beside = endpoint.beside("/chat/completions", "/embeddings").unwrap();
+            let beside = endpoint.beside("/embeddings").unwrap();
             assert_eq!(beside.address("text/small").unwrap().to_string(), expect);
         }
         let ollama = Endpoint::of(Preset::of(Ollama, None).unwrap(), Some("http://h/chat/v1")).unwrap();
-        let beside = ollama.beside("/chat", "/embed").unwrap().address("m").unwrap();
+        let beside = ollama.beside("/embed").unwrap().address("m").unwrap();
         assert_eq!(beside.to_string(), "http://h/chat/api/embed");
+    }
+
+    #[test]
+    fn models_are_asked_for_at_whichever_interface_is_spoken() {
+        let all = [Api::OpenAi, Api::Anthropic, Api::Responses, Api::Ollama];
+        for (kind, base, models, own) in [
+            (LmStudio, "http://h:1", "http://h:1/v1/models?limit=9", "http://h:1/api/v1/models"),
+            (LmStudio, "http://h/lm/v1", "http://h/lm/v1/models?limit=9", "http://h/lm/api/v1/models"),
+            (Ollama, "http://h:1", "http://h:1/v1/models?limit=9", "http://h:1/api/v1/models"),
+            (OpenRouter, "http://h/api/v1?x=1", "http://h/api/v1/models?limit=9&x=1", "http://h/api/api/v1/models"),
+        ] {
+            for preset in all.iter().filter_map(|api| Preset::of(kind, Some(*api))) {
+                let endpoint = Endpoint::of(preset, Some(base)).unwrap();
+                let beside = endpoint.beside("/models?limit=9").unwrap().address("m").unwrap().to_string();
+                let expect =
+                    if preset.api == Api::Ollama { models.replace("/v1/", "/api/") } else { models.to_owned() };
+                assert_eq!(beside, expect, "{kind:?} {:?}", preset.api);
+                assert_eq!(endpoint.at_origin("/api/v1/models").unwrap().to_string(), own, "{kind:?} {:?}", preset.api);
+            }
+        }
+        let classic = Endpoint::of(Preset::of(Azure, None).unwrap(), Some("https://r.x?api-version=1")).unwrap();
+        assert_eq!(classic.at_origin("/api/tags"), None);
     }
 
     #[test]

@@ -86,7 +86,8 @@ impl Events {
                     return Err(self.failure(event));
                 }
                 if mark.content || mark.last {
-                    return self.inspected(frame.slice(at..)).map(|frame| after(head, frame));
+                    let frame = self.inspected(frame.slice(at..))?;
+                    return Ok(after(head, self.usage, frame));
                 }
                 if !mark.idle {
                     head.extend_from_slice(event);
@@ -221,12 +222,12 @@ fn wire(bytes: Bytes, usage: Option<Usage>) -> Frame {
     Frame::Wire { bytes, usage: usage.map(Box::new) }
 }
 
-/// `frame`, with `head` before it.
-fn after(mut head: BytesMut, frame: Frame) -> Frame {
+/// `frame`, with `head` before it, and what both told of the usage.
+fn after(mut head: BytesMut, known: Usage, frame: Frame) -> Frame {
     match frame {
-        Frame::Wire { bytes, usage } if !head.is_empty() => {
+        Frame::Wire { bytes, .. } if !head.is_empty() => {
             head.extend_from_slice(&bytes);
-            Frame::Wire { bytes: head.freeze(), usage }
+            wire(head.freeze(), Some(known).filter(Usage::is_known))
         }
         Frame::Wire { .. } | Frame::Events(_) => frame,
     }

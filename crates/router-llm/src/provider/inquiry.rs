@@ -9,7 +9,7 @@ use router_core::chat::{Chat, Meta, Shape};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::{Api, Provider, ProviderKind, question};
+use super::{Provider, ProviderKind, question};
 use crate::{
     client::Pieces,
     models::{Abilities, Price, Told},
@@ -31,7 +31,8 @@ impl Provider {
     /// How many tokens a question takes, as Anthropic itself counts; `None` where it is not asked, or does not answer.
     pub async fn count(&self, chat: &Chat) -> Option<u64> {
         let wire = chat.wire().filter(|wire| wire.dialect.name() == self.language.name())?;
-        let place = self.beside(ProviderKind::Anthropic, "/messages", "/messages/count_tokens")?;
+        let counts = self.preset.kind == ProviderKind::Anthropic;
+        let place = counts.then(|| self.beside("/messages/count_tokens")).flatten()?;
         let mut request =
             Request::post(place).body(question::splice(&wire.body, &wire.model, &chat.model).ok()?).ok()?;
         *request.headers_mut() = question::headers(self, Some(&chat.meta), Shape::Whole);
@@ -56,16 +57,21 @@ impl Provider {
     async fn ask_for_models(&self) -> Option<Vec<(String, Told)>> {
         match self.preset.kind {
             ProviderKind::Anthropic => {
-                let list = self.get(self.beside(ProviderKind::Anthropic, "/messages", "/models?limit=1000")?).await?;
+                let list = self.get(self.beside("/models?limit=1000")?).await?;
                 Some(entries(&list, "data", "id", of_anthropic))
             }
             ProviderKind::OpenRouter => {
-                let place = self.sibling("/models")?;
-                Some(entries(&self.get(place).await?, "data", "id", of_openrouter))
+                let list = self.get(self.beside("/models")?).await?;
+                Some(entries(&list, "data", "id", of_openrouter))
             }
             ProviderKind::LmStudio => {
-                let place = self.endpoint.at_origin("/api/v1/models")?;
-                Some(entries(&self.get(place).await?, "models", "key", of_lm_studio))
+                // What it does not know it answers with a status of success, too.
+                let list = self.get(self.endpoint.at_origin("/api/v1/models")?).await;
+                if let Some(list) = list.filter(|list| list.get("models").is_some()) {
+                    return Some(entries(&list, "models", "key", of_lm_studio));
+                }
+                let list = self.get(self.endpoint.at_origin("/api/v0/models")?).await?;
+                Some(entries(&list, "data", "id", of_older_lm_studio))
             }
             ProviderKind::Ollama => {
                 let list = self.get(self.endpoint.at_origin("/api/tags")?).await?;
@@ -84,14 +90,9 @@ impl Provider {
         }
     }
 
-    /// A place beside that of its questions, where it is of `kind`.
-    fn beside(&self, kind: ProviderKind, questions: &str, place: &str) -> Option<Uri> {
-        (self.preset.kind == kind).then(|| self.endpoint.neighbour(questions, place)).flatten()
-    }
-
-    fn sibling(&self, place: &str) -> Option<Uri> {
-        let questions = if self.preset.api == Api::Anthropic { "/messages" } else { "/chat/completions" };
-        self.endpoint.neighbour(questions, place)
+    /// A place beside that of its questions, the same for all models.
+    fn beside(&self, place: &str) -> Option<Uri> {
+        self.endpoint.beside(place).ok()?.address("").ok()
     }
 
     async fn get(&self, place: Uri) -> Option<Value> {
@@ -173,6 +174,20 @@ fn of_lm_studio(entry: &Value) -> Told {
     }
 }
 
+/// The same before its version 0.4 (its REST API v0).
+fn of_older_lm_studio(entry: &Value) -> Told {
+    let listed = entry.get("capabilities").and_then(Value::as_array);
+    Told {
+        window: number(entry, "/loaded_context_length").or_else(|| number(entry, "/max_context_length")),
+        abilities: Abilities {
+            tools: listed.map(|list| list.iter().any(|item| item == "tool_use")),
+            images: entry.get("type").map(|kind| kind == "vlm"),
+            ..Abilities::default()
+        },
+        ..Told::default()
+    }
+}
+
 /// Ollama's API reference, "Show Model Information": the window stands under the name of the architecture.
 fn of_ollama(shown: &Value) -> Told {
     let facts = shown.get("model_info").and_then(Value::as_object).into_iter().flatten();
@@ -226,6 +241,13 @@ mod tests {
         let loaded = json!({ "loaded_instances": [{ "config": { "context_length": 8192 } }], "max_context_length": 131_072, "capabilities": { "vision": false, "trained_for_tool_use": true } });
         assert_eq!((of_lm_studio(&loaded).window, of_lm_studio(&loaded).abilities.tools), (Some(8192), Some(true)));
         assert_eq!(of_lm_studio(&json!({ "loaded_instances": [], "max_context_length": 4096 })).window, Some(4096));
+
+        let older = json!({ "id": "m", "type": "vlm", "state": "loaded", "max_context_length": 131_072, "loaded_context_length": 4096, "capabilities": ["tool_use"] });
+        let Told { window, abilities, .. } = of_older_lm_studio(&older);
+        assert_eq!((window, abilities.tools, abilities.images), (Some(4096), Some(true), Some(true)));
+        let older = json!({ "id": "m", "type": "llm", "state": "not-loaded", "max_context_length": 8192 });
+        let Told { window, abilities, .. } = of_older_lm_studio(&older);
+        assert_eq!((window, abilities.tools, abilities.images), (Some(8192), None, Some(false)));
 
         let shown = json!({ "model_info": { "general.architecture": "llama", "llama.context_length": 131_072 }, "capabilities": ["completion", "tools"] });
         let Told { window, abilities, .. } = of_ollama(&shown);

@@ -5,6 +5,7 @@ mod embed;
 mod endpoint;
 mod events;
 mod inquiry;
+mod portions;
 mod preset;
 mod question;
 mod relay;
@@ -31,6 +32,9 @@ use endpoint::Endpoint;
 pub use preset::{Api, Auth, Key, Preset, ProviderKind};
 pub use question::QUERY;
 use window::{Counted, Windows};
+
+/// Foundry's models refuse fields that its own interface does not name, unless they are told to look at them.
+const EXTRA: (&str, &str) = ("extra-parameters", "pass-through");
 
 /// A provider as the configuration describes it.
 #[derive(Clone, Debug)]
@@ -87,7 +91,10 @@ impl Provider {
             return Err(Error::new(Kind::Invalid, "it answers nobody without a key").hint(hint));
         }
         let endpoint = Endpoint::of(preset, base_url.as_deref())?;
-        let headers = standing(preset, api_key.as_ref(), &headers)?;
+        let mut headers = standing(preset, api_key.as_ref(), &headers)?;
+        if endpoint.is_foundrys() {
+            headers.entry(EXTRA.0).or_insert(HeaderValue::from_static(EXTRA.1));
+        }
         let known = Arc::new(KnownModels::new([(Arc::clone(&name), preset)], Vec::new()));
         let shared = Shared { known, counter: Arc::default(), meter: Arc::new(NoMeter) };
         let (language, windows) = (preset.api.language(), Windows::default());

@@ -9,7 +9,7 @@ use router_core::{
     chat::{Chat, Losses, Meta, OnLoss, Shape, Wire},
 };
 
-use super::{Api, Provider, window::Counted};
+use super::{Api, Provider, ProviderKind, window::Counted};
 use crate::{
     client::Pieces,
     dialect::{Amend, Ask, Framing, Quirks, anthropic::strict},
@@ -26,6 +26,9 @@ const FORWARDED: [&str; 5] = ["anthropic-version", "anthropic-beta", "openai-bet
 
 /// The name in a chat's metadata of the query string it came with. No header can have it.
 pub const QUERY: &str = ":query";
+
+/// How a program tells OpenRouter its name, whichever dialect it speaks.
+const TOLD_TO_OPENROUTER: [&str; 4] = ["http-referer", "x-title", "x-openrouter-title", "x-openrouter-categories"];
 
 /// The same, by what the name begins with.
 const FORWARDED_PREFIX: &str = "x-stainless-";
@@ -60,6 +63,9 @@ pub(super) fn write(provider: &Provider, chat: &Chat, counted: Option<Counted>) 
         Error::new(Kind::Internal, "the question for the provider could not be put into words").because(error)
     })?;
     *request.headers_mut() = headers(provider, at_home.then_some(&chat.meta), chat.shape);
+    if provider.preset.kind == ProviderKind::OpenRouter {
+        introduce(request.headers_mut(), &chat.meta);
+    }
     Ok(Question { request, amend, dropped })
 }
 
@@ -137,6 +143,15 @@ pub(super) fn headers(provider: &Provider, meta: Option<&Meta>, shape: Shape) ->
     };
     headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static(accept));
     headers
+}
+
+/// Says which program asks; what the configuration says goes before it.
+fn introduce(headers: &mut HeaderMap, meta: &Meta) {
+    for name in TOLD_TO_OPENROUTER {
+        if let Some(Ok(value)) = meta.get(name).map(HeaderValue::try_from) {
+            headers.entry(name).or_insert(value);
+        }
+    }
 }
 
 fn is_forwarded(name: &str) -> bool {

@@ -42,7 +42,7 @@ impl Provider {
 
     fn relayed(&self, relay: Relay) -> Result<Request<Pieces>> {
         let unsaid = |error| Error::new(Kind::Invalid, "the question cannot be put to the provider").because(error);
-        let address = self.endpoint.part(&relay.path)?;
+        let address = self.endpoint.beside(&relay.path)?.address("")?;
         let mut headers = question::headers(self, Some(&relay.meta), Shape::Whole);
         headers.remove(header::CONTENT_TYPE);
         headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));

@@ -39,10 +39,8 @@ pub(super) fn billed(reply: ChatReply, cx: &Cx, account: Account, meter: &Arc<dy
     }))
 }
 
-/// The usage of a reply that came to its end, where its upstream told one.
+/// The usage of a reply, where its upstream told one. What was told before a reply was cut has to be paid for, too.
 fn told(end: &End) -> Option<Usage> {
-    match end {
-        End::Complete(usage) => Some(*usage).filter(Usage::is_known),
-        End::Broken(_) | End::Dropped => None,
-    }
+    let (End::Complete(usage) | End::Broken(_, usage) | End::Dropped(usage)) = end;
+    Some(*usage).filter(Usage::is_known)
 }

@@ -5,6 +5,9 @@ use std::ops::Range;
 /// Parts of a key's name that say its value is nobody's business.
 const TELLING: [&str; 8] = ["key", "token", "secret", "password", "passwd", "auth", "credential", "cookie"];
 
+/// Names of keys of ours that hold such a part and keep no secret.
+const HARMLESS: [&str; 2] = ["tokenizer", "max_tokens"];
+
 /// How well-known credentials begin.
 const PREFIXES: [&str; 12] =
     ["sk-", "sk_", "pk_", "ghp_", "gho_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "AKIA", "eyJ", "AIza"];
@@ -26,7 +29,7 @@ pub(super) fn may_be_secret(text: &str) -> bool {
 /// Whether the value of a key called `name` is a secret, by the name alone.
 pub(super) fn is_telling(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    TELLING.iter().any(|part| name.contains(part))
+    !HARMLESS.contains(&&*name) && TELLING.iter().any(|part| name.contains(part))
 }
 
 /// Whether a word looks like a credential by itself.
@@ -88,6 +91,8 @@ mod tests {
             (r#"args: ["--k", "sk-live-0123456789"]"#, vec!["sk-live-0123456789"]),
             (r#"api_key: "${OPENAI_API_KEY}""#, vec![]),
             ("keys: [{ name: a }]", vec![]),
+            ("tokenizer: o20k", vec![]),
+            ("max_tokens: 2k, token: abc", vec!["abc"]),
             ("models: { big: anthropic/claude-opus-5-5 }", vec![]),
             ("url: https://mcp.example.com/mcp", vec![]),
             ("url: https://me:pw@example.com/x?k=v, b", vec!["me:pw", "k=v"]),

@@ -212,11 +212,13 @@ fn stream_body(
     visit: &Visit,
 ) -> Body {
     let request_id = visit.id().to_owned();
+    let mut last = Bytes::new();
     let told = bytes.map(move |next| {
-        next.unwrap_or_else(|error| {
+        last = next.unwrap_or_else(|error| {
             tracing::debug!(request_id, ?error, "a stream broke");
-            language.error_event(&error, &request_id)
-        })
+            language.error_event_after(&last, &error, &request_id)
+        });
+        last.clone()
     });
     Body::from_stream(alive(told, SILENCE, language.ping()).map(Ok::<_, Infallible>))
 }
@@ -277,21 +279,23 @@ pub fn outgoing(
 
 fn written(writer: Box<dyn ReplyWriter>, reply: ChatReply) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
     let events = Box::pin(reply.into_events().ready_chunks(64));
-    stream::unfold(Some((events, writer)), |state| async move {
+    let steps = stream::unfold(Some((events, writer)), |state| async move {
         let (mut events, mut writer) = state?;
-        let mut out = Vec::new();
-        let Some(batch) = events.next().await else {
-            let finished = writer.finish(&mut out).map(|()| out.into());
-            return Some((finished, None));
+        let (mut out, batch) = (Vec::new(), events.next().await);
+        let over = batch.is_none();
+        let outcome = match batch.map(until_error) {
+            Some((good, bad)) => {
+                let wrote = writer.write(good, &mut out);
+                bad.map_or(wrote, Err)
+            }
+            None => writer.finish(&mut out),
         };
-        let (good, bad) = until_error(batch);
-        let wrote = writer.write(good, &mut out);
-        match bad.map_or(wrote, Err) {
-            Ok(()) => Some((Ok(Bytes::from(out)), Some((events, writer)))),
-            Err(error) => Some((Err(error), None)),
-        }
-    })
-    .filter(|bytes| ready(!matches!(bytes, Ok(bytes) if bytes.is_empty())))
+        let next = (!over && outcome.is_ok()).then_some((events, writer));
+        // What came before an error is handed out, too.
+        let said = Some(Bytes::from(out)).filter(|said| !said.is_empty());
+        Some((stream::iter(said.map(Ok).into_iter().chain(outcome.err().map(Err))), next))
+    });
+    steps.flatten()
 }
 
 fn until_error<T>(batch: Vec<Result<T>>) -> (Vec<T>, Option<Error>) {
@@ -307,10 +311,11 @@ fn until_error<T>(batch: Vec<Result<T>>) -> (Vec<T>, Option<Error>) {
 
 /// The headers of a client that an upstream of the same dialect should see. Never a credential.
 pub fn worth_forwarding(headers: &HeaderMap) -> Meta {
-    const FAMILIES: [&str; 4] = ["anthropic-", "x-stainless-", "x-claude-code-", "openai-beta"];
+    const FAMILIES: [&str; 5] = ["anthropic-", "x-stainless-", "x-claude-code-", "openai-beta", "x-openrouter-"];
+    const ALONE: [&str; 4] = ["user-agent", "x-app", "http-referer", "x-title"];
     let forwarded = headers.iter().filter_map(|(name, value)| {
         let name = name.as_str();
-        let wanted = name == "user-agent" || name == "x-app" || FAMILIES.iter().any(|family| name.starts_with(family));
+        let wanted = ALONE.contains(&name) || FAMILIES.iter().any(|family| name.starts_with(family));
         wanted.then(|| value.to_str().ok().map(|value| (name, value))).flatten()
     });
     forwarded.collect()

@@ -8,7 +8,10 @@ use router_core::{
     Reply, Result, Upstream,
     embed::{Embed, Vectors, Wire},
 };
-use router_llm::dialect::embeddings::{Head, Language, OLLAMA, OLLAMA_PROMPT, OPENAI, Told};
+use router_llm::{
+    dialect::embeddings::{Head, Language, OLLAMA, OLLAMA_PROMPT, OPENAI, Told},
+    models::{self, ModelCard},
+};
 use tokio::time::Instant;
 
 use super::{
@@ -44,7 +47,7 @@ async fn answer(
     language: &'static dyn Language,
     (headers, body): (HeaderMap, Body),
 ) -> Response<Body> {
-    let asked = Asked::read(language, headers, body).await;
+    let asked = Asked::read(language, headers, body).await.map(|asked| asked.untagged(&gateway.models.cards));
     let started = Instant::now();
     let told = match asked {
         Ok(asked) => {
@@ -70,6 +73,14 @@ impl Asked {
         let wire = Wire { dialect: language, body, model: head.model_at.clone(), count: head.count };
         let embed = Embed::arrived(wire, worth_forwarding(&headers), head.model.as_str());
         Ok(Self { language, head, embed })
+    }
+
+    /// The same question to the model that it means, as chats have it: `embed:latest` is `embed`.
+    fn untagged(mut self, cards: &[ModelCard]) -> Self {
+        if let Some(name) = models::untagged(cards, &self.head.model).map(Arc::from) {
+            self.embed.model = name;
+        }
+        self
     }
 
     /// The answer in the client's dialect: in its upstream's bytes where those are written in it, but for the model's

@@ -32,8 +32,8 @@ struct Body<'a> {
     format: Option<FormatOf<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     think: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    keep_alive: Option<&'a Value>,
+    #[serde(flatten)]
+    further: Map<String, Value>,
     #[serde(skip_serializing_if = "Map::is_empty")]
     options: Map<String, Value>,
     stream: bool,
@@ -110,8 +110,8 @@ fn write(ask: &Ask<'_>, losses: &mut Losses) -> Result<Bytes> {
             Format::JsonSchema { schema, .. } => FormatOf::Schema(schema),
         }),
         think: prompt.thinking.as_ref().and_then(|thinking| think(thinking, ask.quirks)),
-        keep_alive: prompt.extra.get("keep_alive"),
         stream: ask.shape == Shape::Stream,
+        further: further(prompt),
     };
     match serde_json::to_vec(&body) {
         Ok(json) => Ok(json.into()),
@@ -146,6 +146,14 @@ fn tools(prompt: &Prompt) -> Vec<Tool<'_>> {
 fn tool(tool: &ToolSpec) -> Tool<'_> {
     let ToolSpec { name, description, schema, .. } = tool;
     Tool { r#type: "function", function: Function { name, description: description.as_deref(), parameters: schema } }
+}
+
+/// The fields that no word is there for: all of a client of Ollama's, and one that others write for its sake.
+fn further(prompt: &Prompt) -> Map<String, Value> {
+    let own = prompt.origin == Some(NAME);
+    let is_option = |name: &str| name == "options" || OPTIONS.contains(&name);
+    let carried = prompt.extra.iter().filter(|(name, _)| *name == "keep_alive" || (own && !is_option(name)));
+    carried.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// What is set, and the window that was chosen, where that is more than the usual one.

@@ -96,6 +96,23 @@ fn the_window_is_the_one_that_was_chosen_unless_the_client_chose() {
 }
 
 #[test]
+fn fields_of_its_own_clients_stay_when_a_question_is_written_anew() {
+    let said = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"keep_alive":0,"truncate":false,"shift":false,"logprobs":true,"options":{"mirostat":1,"num_ctx":512}}"#;
+    let own = OLLAMA.decode(&Bytes::from_static(said.as_bytes())).unwrap();
+    let others = Prompt { origin: Some("openai"), ..own.clone() };
+    let fields = ["keep_alive", "truncate", "shift", "logprobs", "options"];
+    let of = |prompt: &Prompt| fields.map(|field| encoded(prompt).get(field).cloned());
+    let options = || Some(json!({ "mirostat": 1, "num_ctx": 512 }));
+    let off = || Some(json!(false));
+    assert_eq!(of(&own), [Some(json!(0)), off(), off(), Some(json!(true)), options()]);
+    let no_words =
+        Prompt { extra: others.extra.into_iter().filter(|(name, _)| name != "logprobs").collect(), ..others };
+    let Ok(body) = OLLAMA.encode(&Ask::of(&no_words, "m"), &mut Losses::default()) else { panic!("refused") };
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(fields.map(|field| body.get(field).is_some()), [true, false, false, false, true]);
+}
+
+#[test]
 fn thinking_is_switched_as_the_model_takes_it() {
     let thinking = |mode, effort: Option<&str>| Thinking { mode, budget: None, effort: effort.map(str::to_owned) };
     let table = [

@@ -38,7 +38,7 @@ fn chunk(json: &[u8]) -> Mark {
         match key {
             b"choices" => choices(value, &mut mark),
             b"usage" => mark.usage = words::usage(value),
-            b"error" => mark.error = !NOTHING.contains(&value),
+            b"error" => mark.error |= !NOTHING.contains(&value),
             _ => {}
         }
     }
@@ -49,6 +49,9 @@ fn choices(json: &[u8], mark: &mut Mark) {
     let Some(choice) = scan::items(json).next() else { return };
     for (key, value) in scan::members(choice) {
         match key {
+            // OpenRouter tells a failure there as well.
+            b"finish_reason" if value == b"\"error\"" => mark.error = true,
+            b"error" => mark.error |= !NOTHING.contains(&value),
             b"finish_reason" if !NOTHING.contains(&value) => (mark.content, mark.last) = (true, true),
             b"delta" => {
                 let mut said = scan::members(value).filter(|(key, _)| CONTENT.contains(key));

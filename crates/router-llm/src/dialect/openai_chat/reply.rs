@@ -46,6 +46,15 @@ struct Choice<'a> {
     #[serde(borrow, alias = "message")]
     delta: Option<Delta<'a>>,
     finish_reason: Option<String>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+impl Choice<'_> {
+    /// Whether it tells that the answer failed (OpenRouter).
+    fn failed(&self) -> bool {
+        self.error.is_some() || self.finish_reason.as_deref() == Some("error")
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -113,7 +122,7 @@ impl Decoder {
         let chunk: Chunk<'_> = serde_json::from_slice(json).map_err(|error| {
             Error::new(Kind::Protocol, "the upstream's answer does not read as a reply").because(error)
         })?;
-        if chunk.error.is_some() {
+        if chunk.error.is_some() || chunk.choices.iter().flatten().next().is_some_and(Choice::failed) {
             return Err(refusal::failure(NAME, 200, &Meta::default(), Bytes::copy_from_slice(json)));
         }
         for choice in chunk.choices.into_iter().flatten() {

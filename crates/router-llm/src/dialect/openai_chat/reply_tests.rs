@@ -283,8 +283,12 @@ fn an_error_in_the_stream_is_an_error() {
         "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n",
         "data: {\"error\":{\"code\":429,\"message\":\"slow down\"},\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"error\"}]}\n\n",
     );
-    let error = decode(&[stream.as_bytes()]).unwrap_err();
-    assert_eq!((error.kind(), error.message()), (Kind::Limited, "slow down"));
+    let within = stream.replace("\"error\":{\"code\":429,\"message\":\"slow down\"},", "");
+    let within = within.replace("\"delta\":{}", "\"error\":{\"code\":429,\"message\":\"slow down\"}");
+    for stream in [stream, &within] {
+        let error = decode(&[stream.as_bytes()]).unwrap_err();
+        assert_eq!((error.kind(), error.message()), (Kind::Limited, "slow down"), "{stream}");
+    }
 }
 
 const WHOLE: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","model":"gpt","choices":[{"index":0,"message":{"role":"assistant","content":"yes","reasoning":"hm","tool_calls":[{"id":"t1","type":"function","function":{"name":"look","arguments":"{\"a\":1}"}}]},"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":10,"completion_tokens":4}}"#;
@@ -389,6 +393,10 @@ fn a_glance_tells_what_an_event_carries() {
             Mark { usage: used, ..Mark::default() },
         ),
         (r#"{"error":{"message":"no"},"choices":[]}"#, Mark { error: true, ..Mark::default() }),
+        (r#"{"choices":[{"delta":{},"finish_reason":"error"}]}"#, Mark { error: true, ..Mark::default() }),
+        (r#"{"error":{"code":502},"choices":[{"error":null}]}"#, Mark { error: true, ..Mark::default() }),
+        (r#"{"choices":[{"error":{"code":502}}],"error":null}"#, Mark { error: true, ..Mark::default() }),
+        (r#"{"choices":[{"delta":{},"finish_reason":null,"error":null}]}"#, mark),
     ];
     for (event, expected) in table {
         let event = if event.starts_with('{') { format!("data: {event}\n\n") } else { event.to_owned() };
@@ -396,7 +404,9 @@ fn a_glance_tells_what_an_event_carries() {
     }
     let whole = OPENAI_CHAT.scan(WHOLE.as_bytes(), Shape::Whole);
     assert!(whole.content && whole.last && !whole.error && whole.usage.is_some());
-    assert!(OPENAI_CHAT.scan(br#"{"error":"no"}"#, Shape::Whole).error);
+    for failed in [r#"{"error":"no"}"#, r#"{"choices":[{"message":{"content":"half"},"finish_reason":"error"}]}"#] {
+        assert!(OPENAI_CHAT.scan(failed.as_bytes(), Shape::Whole).error, "{failed}");
+    }
 }
 
 #[test]

@@ -37,15 +37,15 @@ pub(super) fn tell(error: &Error) -> (u16, Bytes) {
     }
 }
 
-/// The same in a stream that has begun: SDKs wait for the one event, Codex for the other.
-pub(super) fn tell_event(error: &Error, request_id: &str) -> Bytes {
+/// The same in a stream that has come to its event `number`: SDKs wait for the one event, Codex for the other.
+pub(super) fn tell_event(error: &Error, request_id: &str, number: u64) -> Bytes {
     let (_, body) = tell(error);
     let told: Value = serde_json::from_slice(&body).unwrap_or_default();
     let of = |key: &str| told.pointer(&format!("/error/{key}")).cloned().unwrap_or_default();
     let message = of("message").as_str().map_or_else(|| error.to_string(), str::to_owned);
     let code = if of("code").is_null() { of("type") } else { of("code") };
     let event = json!({
-        "type": "error", "sequence_number": 0, "code": code, "message": message, "param": of("param"),
+        "type": "error", "sequence_number": number, "code": code, "message": message, "param": of("param"),
         "error": { "type": of("type"), "code": code, "message": message, "param": of("param") },
     });
     let id = format!("resp_{}", request_id.strip_prefix("req_").unwrap_or(request_id));
@@ -53,6 +53,7 @@ pub(super) fn tell_event(error: &Error, request_id: &str) -> Bytes {
         "id": id, "object": "response", "status": "failed", "error": { "code": code, "message": message },
         "incomplete_details": null, "output": [], "usage": null,
     });
-    let failed = json!({ "type": "response.failed", "sequence_number": 0, "response": response });
+    let failed =
+        json!({ "type": "response.failed", "sequence_number": number.saturating_add(1), "response": response });
     format!("event: error\ndata: {event}\n\nevent: response.failed\ndata: {failed}\n\n").into()
 }

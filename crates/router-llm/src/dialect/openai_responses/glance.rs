@@ -90,6 +90,15 @@ fn names(frame: &Bytes) -> Vec<Range<usize>> {
     sse::events(frame, Framing::Sse).filter_map(name).collect()
 }
 
+/// The number of the event that follows a frame.
+pub(super) fn next_number(frame: &[u8]) -> u64 {
+    let numbers = sse::events(frame, Framing::Sse).filter_map(sse::read).filter_map(|said| {
+        let number = scan::find(&said.data, "/sequence_number")?;
+        std::str::from_utf8(number).ok()?.parse::<u64>().ok()
+    });
+    numbers.last().map_or(0, |last| last.saturating_add(1))
+}
+
 /// The whole reply in the frame of a stream that ends it well, as it stands there.
 pub(super) fn finished(frame: &[u8]) -> Option<Bytes> {
     memchr::memmem::find(frame, b"response.completed")

@@ -136,7 +136,11 @@ impl Language for OpenAiResponses {
     }
 
     fn error_event(&self, error: &Error, request_id: &str) -> Bytes {
-        failure::tell_event(error, request_id)
+        failure::tell_event(error, request_id, 0)
+    }
+
+    fn error_event_after(&self, before: &[u8], error: &Error, request_id: &str) -> Bytes {
+        failure::tell_event(error, request_id, glance::next_number(before))
     }
 
     fn ping(&self) -> Bytes {

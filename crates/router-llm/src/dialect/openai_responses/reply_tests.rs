@@ -4,6 +4,7 @@ use router_core::chat::{Block, Event, StopReason, fold};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::sse;
 
 fn read(frames: &[Value]) -> Result<Vec<Event>> {
     let mut decoder = OPENAI_RESPONSES.frames(Shape::Stream);
@@ -153,6 +154,19 @@ fn an_error_within_a_reply_is_told_in_both_ways_that_clients_wait_for() {
             (&json!("response.failed"), &json!("rate_limit_exceeded"))
         );
         assert_eq!(events[1]["response"]["id"], "resp_7");
+    }
+    let error = Error::new(Kind::Timeout, "slow");
+    let numbered = |before: &str| {
+        let told = OPENAI_RESPONSES.error_event_after(before.as_bytes(), &error, "req_7");
+        let numbers = sse::events(&told, Framing::Sse).filter_map(sse::read).map(|said| {
+            let event: Value = serde_json::from_slice(&said.data).unwrap();
+            event["sequence_number"].as_u64().unwrap()
+        });
+        numbers.collect::<Vec<_>>()
+    };
+    let events = "data: {\"type\":\"a\",\"sequence_number\":6}\n\ndata: {\"type\":\"b\",\"sequence_number\":7}\n\n";
+    for (before, expected) in [("", [0, 1]), (": ping\n\n", [0, 1]), (events, [8, 9])] {
+        assert_eq!(numbered(before), expected, "{before}");
     }
     let whole =
         json!({ "id": "r", "status": "failed", "error": { "code": "server_error", "message": "oops" }, "output": [] });

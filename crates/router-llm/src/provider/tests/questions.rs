@@ -155,6 +155,39 @@ async fn a_question_in_another_dialect_is_translated_without_the_clients_headers
 }
 
 #[tokio::test]
+async fn openrouter_is_told_which_program_asks_and_nobody_else_is() {
+    let meta = [("http-referer", "https://app.example"), ("x-title", "App")];
+    for (kind, dialect, expected) in [
+        (OpenRouter, Api::OpenAi, true),
+        (OpenRouter, Api::Anthropic, true),
+        (OpenAi, Api::OpenAi, false),
+        (LmStudio, Api::Anthropic, false),
+    ] {
+        let mut mock = indifferent().await;
+        let provider = provider(kind, Some(dialect), &mock.url);
+        // In its own dialect or another's: who asks is the same.
+        ask(&provider, arrived(Api::OpenAi.language(), ODD, &meta, "m")).await.unwrap_err();
+        let seen = mock.seen().await;
+        let told = meta.map(|(name, value)| seen.header(name) == Some(value));
+        assert_eq!(told, [expected; 2], "{kind:?} {dialect:?} {seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn foundrys_models_are_told_to_look_at_every_field() {
+    for (place, expected) in [
+        ("/models?api-version=2024-05-01-preview", Some("pass-through")),
+        ("?api-version=2024-10-21", None),
+        ("", None),
+    ] {
+        let mut mock = indifferent().await;
+        let provider = provider(Azure, None, &format!("{}{place}", mock.url));
+        ask(&provider, Chat::of(Prompt::ask("hi"), "m", Shape::Whole)).await.unwrap_err();
+        assert_eq!(mock.seen().await.header("extra-parameters"), expected, "{place:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_operators_headers_beat_every_other() {
     let mut mock = indifferent().await;
     let mut spec = spec(OpenAi, None, &mock.url);

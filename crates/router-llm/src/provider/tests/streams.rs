@@ -129,6 +129,8 @@ async fn anthropics_usage_is_put_together_from_beginning_and_end() {
     ]);
     let mut reply = of(Anthropic, &mock.await).await.unwrap();
     assert_eq!(first_frame(&mut reply).await, [start, open, text].concat());
+    let begun = Usage { input: 25, output: 1, cache_read: 4, ..Usage::default() };
+    assert_eq!(reply.usage(), begun, "were it cut now, so much was used");
     let (frames, usage, error) = read(reply).await;
     assert_eq!(frames.concat(), [ping, close, delta, stop].concat().as_bytes());
     assert_eq!(usage, Usage { input: 25, output: 15, cache_read: 4, ..Usage::default() });
