@@ -149,3 +149,35 @@ def test_lm_studio_tells_of_its_models_before_its_version_0_4(start, provider):
     for dialect in ["openai", "responses"]:
         router = start({"providers": {"lmstudio": {"base_url": provider.url, "dialect": dialect}}, "models": {"local": ["lmstudio/own"]}})
         wait_until("it has told", lambda: router.http.get("/v1/models/local").json().get("context_window") == 5000, 10)
+
+
+@pytest.mark.parametrize("front", ["responses", "messages"])
+def test_an_encrypted_thought_goes_back_to_its_own_account_alone(start, provider, front):
+    """OpenAI's is no other account's: Azure would refuse the whole question for it."""
+    common = {"api_key": KEY, "dialect": "responses", "retry": {"retries": 0}, "breaker": {"failures": 100}}
+    providers = {
+        "openai": {"base_url": f"{provider.url}/v1", **common},
+        "azure": {"endpoint": f"{provider.url}/openai/v1", **common},
+    }
+    router = start({"providers": providers, "models": {"big": ["openai/m", "azure/m"]}})
+
+    def ask(history: list) -> tuple[list, dict]:
+        if front == "messages":
+            reply = router.messages("big", messages=[*history, *HI], thinking={"type": "enabled", "budget_tokens": 1024}, max_tokens=2048)
+            said = [{"role": "assistant", "content": reply.json()["content"]}]
+        else:
+            reply = router.http.post("/v1/responses", json={"model": "big", "input": [*history, *HI], "store": False})
+            said = reply.json()["output"]
+        assert reply.status_code == 200, reply.text
+        return [*history, *HI, *said], reply.headers
+
+    def sent() -> tuple[str, bool]:
+        last = provider.last
+        return ("azure" if last.path.startswith("/openai") else "openai", "gAAA" in last.raw.decode())
+
+    history, _ = ask([])
+    assert ask(history)[1].get("x-mcp-router-dropped") is None and sent() == ("openai", True)
+    provider.script = [Act(status=503)]
+    _, headers = ask(history)
+    assert sent() == ("azure", False)
+    assert "reasoning.encrypted_content" in headers["x-mcp-router-dropped"]

@@ -40,6 +40,9 @@ pub struct Chat {
     pub needs: Needs,
     /// The most tokens that its answer may have at whoever is asked now, where that is less than it asks for.
     pub cap: Option<u64>,
+    /// The upstream that is asked first by the name that it came with: the one that had the thoughts in it, where nobody
+    /// knows better.
+    pub home: Option<Name>,
     wire: Option<Arc<Wire>>,
     reference: Option<Arc<Reference>>,
     prompt: Arc<OnceLock<Result<Arc<Prompt>>>>,
@@ -56,6 +59,7 @@ impl Chat {
             on_loss: None,
             needs: wire.needs,
             cap: None,
+            home: None,
             wire: Some(Arc::new(wire)),
             reference: None,
             prompt: Arc::default(),
@@ -72,6 +76,7 @@ impl Chat {
             on_loss: None,
             needs: Needs::of(&prompt),
             cap: None,
+            home: None,
             wire: None,
             reference: None,
             prompt: Arc::new(OnceLock::from(Ok(Arc::new(prompt)))),

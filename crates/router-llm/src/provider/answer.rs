@@ -13,7 +13,7 @@ use router_core::{
 };
 use tokio::time::timeout;
 
-use super::events;
+use super::{events, thoughts::Witness};
 use crate::{
     client::Answer,
     dialect::{Framing, Language},
@@ -51,6 +51,7 @@ pub(super) async fn read(
     language: &'static dyn Language,
     asked: Shape,
     response: Response<Answer>,
+    witness: Option<Witness>,
 ) -> Result<ChatReply> {
     let (head, body) = response.into_parts();
     let meta = worth_keeping(&head.headers);
@@ -58,8 +59,8 @@ pub(super) async fn read(
         return Err(refusal(language, &head, &meta, body).await);
     }
     match form(&head, asked, language.framing())? {
-        Shape::Whole => whole(language, meta, body).await,
-        Shape::Stream => events::read(language, meta, body).await,
+        Shape::Whole => whole(language, meta, body, witness).await,
+        Shape::Stream => events::read(language, meta, body, witness).await,
     }
 }
 
@@ -95,8 +96,16 @@ async fn json(body: Answer) -> Result<Bytes> {
     Ok(body)
 }
 
-async fn whole(language: &'static dyn Language, meta: Meta, body: Answer) -> Result<ChatReply> {
+async fn whole(
+    language: &'static dyn Language,
+    meta: Meta,
+    body: Answer,
+    witness: Option<Witness>,
+) -> Result<ChatReply> {
     let body = json(body).await?;
+    if let Some(witness) = witness {
+        witness.see(&body);
+    }
     let mark = language.scan(&body, Shape::Whole);
     if mark.error {
         return Err(language.failure(StatusCode::OK.as_u16(), &meta, body));

@@ -13,6 +13,7 @@ use router_core::{
 };
 use tokio::time::timeout;
 
+use super::thoughts::Witness;
 use crate::{
     client::Answer,
     dialect::{Framing, Language, Mark},
@@ -34,11 +35,17 @@ const FAREWELL: Duration = Duration::from_millis(10);
 const LEAVE: Duration = Duration::from_secs(2);
 
 /// Reads up to the first content and returns with it; an error that comes before is the call's own.
-pub(super) async fn read(language: &'static dyn Language, meta: Meta, body: Answer) -> Result<ChatReply> {
+pub(super) async fn read(
+    language: &'static dyn Language,
+    meta: Meta,
+    body: Answer,
+    witness: Option<Witness>,
+) -> Result<ChatReply> {
     let mut events = Events {
         language,
         meta: meta.clone(),
         body,
+        witness,
         splitter: Splitter::new(language.framing()),
         ready: Vec::with_capacity(2),
         parting: None,
@@ -60,6 +67,8 @@ struct Events {
     language: &'static dyn Language,
     meta: Meta,
     body: Answer,
+    /// Who sees what is handed out.
+    witness: Option<Witness>,
     splitter: Splitter,
     /// Whole events that have come and are not handed out.
     ready: Vec<Bytes>,
@@ -170,6 +179,9 @@ impl Events {
 
     /// A frame of whole events, looked through; what follows an error in it is not handed out.
     fn inspected(&mut self, frame: Bytes) -> Result<Frame> {
+        if let Some(witness) = &self.witness {
+            witness.see(&frame);
+        }
         let (mut at, mut told) = (0, false);
         for event in sse::events(&frame, self.language.framing()) {
             let mark = self.look(event);

@@ -9,6 +9,7 @@ mod portions;
 mod preset;
 mod question;
 mod relay;
+mod thoughts;
 mod window;
 
 #[cfg(test)]
@@ -31,6 +32,8 @@ use crate::{
 use endpoint::Endpoint;
 pub use preset::{Api, Auth, Key, Preset, ProviderKind};
 pub use question::QUERY;
+pub use thoughts::Thoughts;
+use thoughts::Witness;
 use window::{Counted, Windows};
 
 /// Foundry's models refuse fields that its own interface does not name, unless they are told to look at them.
@@ -79,6 +82,8 @@ pub struct Shared {
     pub counter: Arc<Counter>,
     /// Who is told what happens.
     pub meter: Arc<dyn Meter>,
+    /// Whose the thoughts are that only one of them can read.
+    pub thoughts: Thoughts,
 }
 
 impl Provider {
@@ -96,7 +101,7 @@ impl Provider {
             headers.entry(EXTRA.0).or_insert(HeaderValue::from_static(EXTRA.1));
         }
         let known = Arc::new(KnownModels::new([(Arc::clone(&name), preset)], Vec::new()));
-        let shared = Shared { known, counter: Arc::default(), meter: Arc::new(NoMeter) };
+        let shared = Shared { known, counter: Arc::default(), meter: Arc::new(NoMeter), thoughts: Thoughts::default() };
         let (language, windows) = (preset.api.language(), Windows::default());
         Ok(Self {
             preset,
@@ -149,7 +154,7 @@ impl Provider {
             cx.trail().lose(&question.dropped);
         }
         let response = self.client.send(question.request).await?;
-        let mut reply = answer::read(self.language, chat.shape, response).await?;
+        let mut reply = answer::read(self.language, chat.shape, response, Witness::of(self)).await?;
         reply.provenance_mut().dropped = question.dropped;
         if let Some(counted) = counted {
             reply = self.watch_for_cuts(reply, counted, &chat.model);

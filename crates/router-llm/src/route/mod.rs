@@ -167,6 +167,7 @@ impl Upstream<Chat> for Route {
     async fn call(&self, cx: &Cx, mut chat: Chat) -> Result<ChatReply> {
         let Choice { alias, targets } = self.0.names.choice(&chat.model)?;
         chat.on_loss = chat.on_loss.or_else(|| alias?.on_loss);
+        chat.home = targets.first().map(|target| Arc::clone(&target.provider));
         let candidates = self.candidates(cx, &chat, &targets).await?;
         let question = Question { chat: &chat, alias };
         let mut failures = match self.ask_in_order(cx, &question, &candidates).await {

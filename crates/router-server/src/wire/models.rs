@@ -27,7 +27,7 @@ use router_llm::{
     embed::{EmbedRoute, Files, Model2Vec},
     enhance::{ClientRule, ClientRules, Manner, Rewriting},
     models::{KnownModels, ModelCard},
-    provider::{Api, Preset, Provider, ProviderKind, ProviderSpec, Shared},
+    provider::{Api, Preset, Provider, ProviderKind, ProviderSpec, Shared, Thoughts},
     relay::Relay,
     route::{Alias, Names, Route, RouteSpec, Target},
     structured::Structured,
@@ -216,6 +216,7 @@ fn shared(config: &Config, metrics: &Arc<Metrics>) -> Shared {
         known: Arc::new(KnownModels::new(presets, config.known_models.clone())),
         counter: Arc::default(),
         meter: Arc::clone(metrics) as Arc<dyn Meter>,
+        thoughts: Thoughts::default(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! OpenAI's responses, as a front and as an upstream: what Codex and the newer programs speak.
 
+pub(crate) mod disown;
 mod encode;
 mod failure;
 mod glance;

@@ -1,8 +1,10 @@
 //! What providers are asked: place, key, headers and body.
 
+use std::{sync::Arc, time::Duration};
+
 use futures_util::StreamExt;
 use router_core::{
-    Kind, Outcome, Raw, Reply, Secret,
+    Caller, Cx, Kind, Outcome, Raw, Reply, Secret, Upstream,
     chat::{Chat, Part, Prompt, Reference, Shape, ToolSpec, fold},
 };
 
@@ -152,6 +154,58 @@ async fn a_question_in_another_dialect_is_translated_without_the_clients_headers
     let body: serde_json::Value = serde_json::from_slice(&seen.body).unwrap();
     assert_eq!((&body["model"], &body["max_tokens"]), (&"claude".into(), &9.into()), "{body}");
     assert!(!seen.mentions("canary") && seen.header("user-agent").unwrap().starts_with("mcp-router/"), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_thought_goes_back_to_the_account_that_had_it_and_to_nobody_else() {
+    const SAID: &str = r#"{"id":"resp_1","object":"response","status":"completed","model":"m","output":[{"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"KNOWN"},{"type":"message","id":"msg_1","role":"assistant","content":[{"type":"output_text","text":"yes"}]}]}"#;
+    const KNOWN: &str = r#"{"model":"m","input":[{"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"KNOWN"},{"role":"user","content":"more"}]}"#;
+    const GUESSED: &str = r#"{"model":"m","input":[{"type":"reasoning","id":"rs_2","summary":[],"encrypted_content":"GUESSED"},{"role":"user","content":"more"}]}"#;
+    const KEPT: &str =
+        r#"{"model":"m","input":[{"type":"reasoning","id":"rs_3","summary":[]},{"role":"user","content":"more"}]}"#;
+    const NONE: &str = r#"{"model":"m", "input":"more"}"#;
+    let responses = Api::Responses.language();
+    let stream = format!(
+        "event: response.output_item.done\ndata: {{\"type\":\"response.output_item.done\",\"output_index\":0,\"item\":{}}}\n\nevent: response.completed\ndata: {{\"type\":\"response.completed\",\"response\":{SAID}}}\n\n",
+        r#"{"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"KNOWN"}"#
+    );
+    for shape in [Shape::Whole, Shape::Stream] {
+        let mock = match shape {
+            Shape::Whole => Mock::answering("200 OK", JSON, SAID).await,
+            Shape::Stream => Mock::streaming("text/event-stream", [&stream]).await,
+        };
+        let openai = provider(OpenAi, Some(Api::Responses), &mock.url);
+        let mut first = arrived(responses, NONE, &[], "m");
+        first.shape = shape;
+        let reply = ask(&openai, first).await.unwrap();
+        assert!(reply.map(|frame| frame.is_ok()).all(|fine| async move { fine }).await);
+        // The question, who is asked first by its name, who is asked: whether it goes as it came.
+        let table = [
+            (KNOWN, None, OpenAi, true),
+            (KNOWN, Some("azure"), OpenAi, true),
+            (KNOWN, None, Azure, false),
+            (KNOWN, Some("azure"), Azure, false),
+            (GUESSED, None, Azure, true),
+            (GUESSED, Some("azure"), Azure, true),
+            (GUESSED, Some("openai"), Azure, false),
+            (KEPT, Some("openai"), OpenAi, true),
+            (KEPT, Some("openai"), Azure, false),
+            (NONE, Some("openai"), Azure, true),
+        ];
+        for (body, home, kind, as_it_came) in table {
+            let mut mock = indifferent().await;
+            let asked = provider(kind, Some(Api::Responses), &mock.url).sharing(openai.shared.clone());
+            let mut chat = arrived(responses, body, &[], "m");
+            chat.home = home.map(Into::into);
+            let cx = Cx::new(Arc::new(Caller::anonymous("r1")), Duration::from_secs(5));
+            asked.call(&cx, chat).await.unwrap_err();
+            let seen = mock.seen().await.body;
+            assert_eq!(seen == body, as_it_came, "{body} {home:?} {kind:?}");
+            assert_eq!(memchr::memmem::find(&seen, b"reasoning").is_some(), as_it_came && body != NONE);
+            let lost = if as_it_came { "" } else { "reasoning.encrypted_content" };
+            assert_eq!(cx.trail().dropped().to_string(), lost, "{body} {home:?} {kind:?}");
+        }
+    }
 }
 
 #[tokio::test]
