@@ -189,6 +189,8 @@ pub struct Quirks {
     pub no_user_after_tool: bool,
     /// Understands Anthropic's `cache_control` in OpenAI's words (OpenRouter).
     pub keeps_cache_control: bool,
+    /// Takes a JSON schema, and refuses to be told that any JSON will do (LM Studio).
+    pub no_json_object: bool,
     /// Wants the `reasoning_details` back that it gave, as it gave them (OpenRouter).
     pub replays_details: bool,
     /// Calls without results, and results without calls, are mended for it instead of being refused.
@@ -210,6 +212,7 @@ impl Quirks {
         takes_effort: false,
         no_user_after_tool: false,
         keeps_cache_control: false,
+        no_json_object: false,
         replays_details: false,
         repairs_calls: false,
     };
@@ -230,6 +233,7 @@ impl Quirks {
             takes_effort: self.takes_effort || more.takes_effort,
             no_user_after_tool: self.no_user_after_tool || more.no_user_after_tool,
             keeps_cache_control: self.keeps_cache_control || more.keeps_cache_control,
+            no_json_object: self.no_json_object || more.no_json_object,
             replays_details: self.replays_details || more.replays_details,
             repairs_calls: self.repairs_calls || more.repairs_calls,
         }

@@ -47,6 +47,8 @@ pub struct SaidQuirks {
     pub no_user_after_tool: Option<bool>,
     /// Understands Anthropic's `cache_control` in OpenAI's words.
     pub keeps_cache_control: Option<bool>,
+    /// Takes a JSON schema, and refuses to be told that any JSON will do.
+    pub no_json_object: Option<bool>,
     /// Wants the `reasoning_details` back that it gave.
     pub replays_details: Option<bool>,
     /// Calls without results, and results without calls, are mended for it.
@@ -80,6 +82,7 @@ impl SaidQuirks {
             takes_effort: self.takes_effort.unwrap_or(known.takes_effort),
             no_user_after_tool: self.no_user_after_tool.unwrap_or(known.no_user_after_tool),
             keeps_cache_control: self.keeps_cache_control.unwrap_or(known.keeps_cache_control),
+            no_json_object: self.no_json_object.unwrap_or(known.no_json_object),
             replays_details: self.replays_details.unwrap_or(known.replays_details),
             repairs_calls: self.repairs_calls.unwrap_or(known.repairs_calls),
             max_output: known.max_output,

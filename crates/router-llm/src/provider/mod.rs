@@ -9,6 +9,7 @@ mod portions;
 mod preset;
 mod question;
 mod relay;
+mod routing;
 mod thoughts;
 mod window;
 

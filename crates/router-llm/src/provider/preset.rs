@@ -204,6 +204,8 @@ const OLLAMA_NATIVE: Preset = Preset {
 const LM_STUDIO: Preset = Preset {
     kind: ProviderKind::LmStudio,
     origin: Some("http://localhost:1234"),
+    // https://github.com/lmstudio-ai/lmstudio-bug-tracker/issues/189
+    quirks: Quirks { no_json_object: true, ..Quirks::NONE },
     start: Some("start its server with `lms server start` or on the Developer page"),
     ..PLAIN
 };

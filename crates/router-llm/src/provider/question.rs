@@ -46,7 +46,8 @@ pub(super) struct Question {
 pub(super) fn as_it_is<'a>(provider: &Provider, chat: &'a Chat) -> Option<&'a Wire> {
     let own = if provider.preset.kind.keeps_replies() { Some(&provider.name) } else { None };
     let spoken = chat.wire_for(own).filter(|wire| wire.dialect.name() == provider.language.name());
-    spoken.filter(|wire| provider.language.carries(&wire.body) && provider.reads_all(chat, &wire.body))
+    let takes = |body| provider.takes_all(chat, body) && provider.reads_all(chat, body);
+    spoken.filter(|wire| provider.language.carries(&wire.body) && takes(&wire.body))
 }
 
 /// Writes `chat` for `provider`.
@@ -119,7 +120,9 @@ fn encode(provider: &Provider, chat: &Chat, counted: Option<Counted>, losses: &m
     if provider.strict_version && chat.wire().is_some() && chat.origin() != Some(provider.language.name()) {
         strict::check(&prompt, chat.meta.get("anthropic-version"))?;
     }
-    let own = provider.without_others_thoughts(chat, &prompt, losses);
+    let own = provider
+        .without_others_thoughts(chat, &prompt, losses)
+        .or_else(|| provider.without_others_fields(chat, &prompt, losses));
     let prompt = own.as_ref().unwrap_or(&prompt);
     let known = provider.shared.known.of(&provider.name, &chat.model);
     let window = counted.map(|counted| counted.window);

@@ -76,6 +76,8 @@ section! {
         no_user_after_tool: Switch,
         /// Understand Anthropic's `cache_control` in OpenAI's words.
         keeps_cache_control: Switch,
+        /// Take a JSON schema, and refuse to be told that any JSON will do.
+        no_json_object: Switch,
         /// Want the `reasoning_details` back that they gave, as they gave them.
         replays_details: Switch,
         /// Calls without results, and results without calls, are mended for them instead of being refused.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::{NAME, effort::effort, names, schema, turns};
 use crate::dialect::{
-    Ask,
+    Ask, Quirks,
     abroad::{self, CUSTOM_TOOLS, Field},
 };
 
@@ -21,6 +21,9 @@ const LONGEST_USER: usize = 64;
 
 /// How many texts may end an answer.
 const MOST_STOPS: usize = 4;
+
+/// The schema of any JSON object.
+const ANY_OBJECT: &str = "{\"type\":\"object\"}";
 
 /// What reasoning models refuse, of what clients of this dialect may have sent.
 const NOT_FOR_REASONING: [&str; 5] =
@@ -70,7 +73,7 @@ enum ResponseFormat<'a> {
 #[derive(Serialize)]
 struct NamedSchema<'a> {
     name: &'a str,
-    schema: &'a Raw,
+    schema: Cow<'a, Raw>,
     #[serde(skip_serializing_if = "Option::is_none")]
     strict: Option<bool>,
 }
@@ -98,7 +101,7 @@ fn write(ask: &Ask<'_>, losses: &mut Losses) -> Result<Bytes> {
     let tools = prompt.tools.iter().map(|spec| tool(spec, own, custom, &mut lost)).collect();
     let further = further(ask, &mut lost)?;
     note_losses(prompt, &lost, losses);
-    let response_format = prompt.format.as_ref().map(response_format);
+    let response_format = prompt.format.as_ref().map(|format| response_format(format, ask.quirks));
     let body = Body { model: ask.model, messages, tools, further, response_format };
     match serde_json::to_vec(&body) {
         Ok(json) => Ok(json.into()),
@@ -122,11 +125,16 @@ fn tool<'a>(spec: &'a ToolSpec, own: bool, custom: Option<&'a Vec<Value>>, lost:
     Tool::Function { r#type: "function", function }
 }
 
-fn response_format(format: &Format) -> ResponseFormat<'_> {
+fn response_format<'a>(format: &'a Format, quirks: &Quirks) -> ResponseFormat<'a> {
     match format {
+        Format::JsonObject if quirks.no_json_object => {
+            let any = NamedSchema { name: "answer", schema: Cow::Owned(Raw::trusted(ANY_OBJECT)), strict: None };
+            ResponseFormat::JsonSchema { json_schema: any }
+        }
         Format::JsonObject => ResponseFormat::JsonObject,
         Format::JsonSchema { name, schema, strict } => {
             let name = name.as_deref().unwrap_or("answer");
+            let schema = Cow::Borrowed(schema);
             ResponseFormat::JsonSchema { json_schema: NamedSchema { name, schema, strict: *strict } }
         }
     }

@@ -209,6 +209,49 @@ async fn a_thought_goes_back_to_the_account_that_had_it_and_to_nobody_else() {
 }
 
 #[tokio::test]
+async fn openrouters_fields_do_not_follow_a_question_to_who_refuses_them() {
+    const BODY: &str = r#"{"model":"m", "messages":[{"role":"user","content":"hi"}],"provider":{"order":["a"]},"plugins":[],"transforms":["middle-out"],"seed":1,"zeta":1.0}"#;
+    let openai = Api::OpenAi.language();
+    for (home, kind, as_it_came) in [
+        (Some("openrouter"), OpenAi, false),
+        (Some("openrouter"), Azure, false),
+        (Some("openai"), OpenAi, true),
+        (None, OpenAi, true),
+        (Some("openrouter"), OpenRouter, true),
+        (Some("openrouter"), LmStudio, true),
+    ] {
+        let mut mock = indifferent().await;
+        let mut chat = arrived(openai, BODY, &[], "m");
+        chat.home = home.map(Into::into);
+        let cx = Cx::new(Arc::new(Caller::anonymous("r1")), Duration::from_secs(5));
+        provider(kind, Some(Api::OpenAi), &mock.url).call(&cx, chat).await.unwrap_err();
+        let seen = mock.seen().await.body;
+        assert_eq!(seen == BODY, as_it_came, "{home:?} {kind:?}");
+        let body: serde_json::Value = serde_json::from_slice(&seen).unwrap();
+        let fields = ["provider", "plugins", "transforms", "seed", "zeta"].map(|field| body.get(field).is_some());
+        assert_eq!(fields, [as_it_came, as_it_came, as_it_came, true, true], "{home:?} {kind:?}");
+        let lost = if as_it_came { "" } else { "provider, transforms, plugins" };
+        assert_eq!(cx.trail().dropped().to_string(), lost, "{home:?} {kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn lm_studio_is_given_a_schema_where_any_json_will_do() {
+    let said = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"format":"json","stream":false}"#;
+    for (kind, expected) in [
+        (LmStudio, r#"{"type":"json_schema","json_schema":{"name":"answer","schema":{"type":"object"}}}"#),
+        (Compatible, r#"{"type":"json_object"}"#),
+    ] {
+        let mut mock = indifferent().await;
+        ask(&provider(kind, Some(Api::OpenAi), &mock.url), arrived(Api::Ollama.language(), said, &[], "m"))
+            .await
+            .unwrap_err();
+        let body: serde_json::Value = serde_json::from_slice(&mock.seen().await.body).unwrap();
+        assert_eq!(body["response_format"].to_string(), expected, "{kind:?}");
+    }
+}
+
+#[tokio::test]
 async fn openrouter_is_told_which_program_asks_and_nobody_else_is() {
     let meta = [("http-referer", "https://app.example"), ("x-title", "App")];
     for (kind, dialect, expected) in [

@@ -78,6 +78,7 @@ impl Build<'_> {
             takes_effort: switch(file.takes_effort),
             no_user_after_tool: switch(file.no_user_after_tool),
             keeps_cache_control: switch(file.keeps_cache_control),
+            no_json_object: switch(file.no_json_object),
             replays_details: switch(file.replays_details),
             repairs_calls: switch(file.repairs_calls),
         }

@@ -14,7 +14,8 @@ known_models:
       tokenizer: open, price: { input: 0.5, output: 2, cache_read: 0.1 },
       quirks: { reasoning_model: false, no_top_k: true, one_system_message: true, no_effort: false,
                 efforts: [high, low], replays_thinking: true, no_prefill: true, usual_output: 2048,
-                takes_effort: false, no_user_after_tool: true, keeps_cache_control: false, replays_details: true,
+                takes_effort: false, no_user_after_tool: true, keeps_cache_control: false, no_json_object: true,
+                replays_details: true,
                 repairs_calls: false } }
   plain: {}
 ";
@@ -39,6 +40,7 @@ known_models:
             takes_effort: no,
             no_user_after_tool: yes,
             keeps_cache_control: no,
+            no_json_object: yes,
             replays_details: yes,
             repairs_calls: no,
         },
