@@ -95,6 +95,11 @@ pub trait Language: Dialect {
         self.error_event(error, request_id)
     }
 
+    /// Whether its streams number their events, so that the last that was sent has to be known.
+    fn numbers_events(&self) -> bool {
+        false
+    }
+
     /// What keeps a silent stream alive.
     fn ping(&self) -> Bytes;
 

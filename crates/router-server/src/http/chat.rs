@@ -214,11 +214,15 @@ fn stream_body(
     let request_id = visit.id().to_owned();
     let mut last = Bytes::new();
     let told = bytes.map(move |next| {
-        last = next.unwrap_or_else(|error| {
+        let next = next.unwrap_or_else(|error| {
             tracing::debug!(request_id, ?error, "a stream broke");
             language.error_event_after(&last, &error, &request_id)
         });
-        last.clone()
+        // A frame that is held holds the buffer that it was read into.
+        if language.numbers_events() {
+            last = next.clone();
+        }
+        next
     });
     Body::from_stream(alive(told, SILENCE, language.ping()).map(Ok::<_, Infallible>))
 }

@@ -140,6 +140,10 @@ impl Language for OpenAiResponses {
         failure::tell_event(error, request_id, 0)
     }
 
+    fn numbers_events(&self) -> bool {
+        true
+    }
+
     fn error_event_after(&self, before: &[u8], error: &Error, request_id: &str) -> Bytes {
         failure::tell_event(error, request_id, glance::next_number(before))
     }
