@@ -8,7 +8,7 @@ from mcp import Client, MCPError, StdioServerParameters
 async def _visit(server: str | StdioServerParameters, mode: str, plan: dict) -> dict:
     async with Client(server, mode=mode, read_timeout_seconds=30) as client:
         found: dict = {"version": client.protocol_version, "results": []}
-        found["tools"] = [tool.name for tool in (await client.list_tools()).tools]
+        found["tools"] = await _tools(client, plan)
         for call in plan["calls"]:
             try:
                 result = await client.call_tool(call["name"], call["arguments"])
@@ -24,6 +24,17 @@ async def _visit(server: str | StdioServerParameters, mode: str, plan: dict) -> 
             found["prompts"] = [prompt.name for prompt in (await client.list_prompts()).prompts]
             found["prompt"] = (await client.get_prompt(name)).messages[0].content.text
         return found
+
+
+async def _tools(client: Client, plan: dict) -> list[str]:
+    """Lists the tools; again, where one is missing that the plan calls, as servers may still be starting."""
+    called = {call["name"] for call in plan["calls"] if not call["name"].endswith("no-such-tool")}
+    for _ in range(30):
+        tools = [tool.name for tool in (await client.list_tools()).tools]
+        if called <= set(tools):
+            break
+        await asyncio.sleep(1)
+    return tools
 
 
 def visit(server: str | StdioServerParameters, mode: str, plan: dict) -> dict:

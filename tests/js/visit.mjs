@@ -1,6 +1,6 @@
 // What a visit to an MCP endpoint finds, told the same way whatever the client: lists, calls, a resource, a prompt.
 export async function visit(client, { calls, resource, prompt }) {
-  const tools = (await client.listTools()).tools.map(({ name }) => name);
+  const tools = await listed(client, calls);
   const results = [];
   for (const { name, arguments: given } of calls) {
     try {
@@ -21,4 +21,16 @@ export async function visit(client, { calls, resource, prompt }) {
     found.prompt = (await client.getPrompt({ name: prompt })).messages[0].content.text;
   }
   return found;
+}
+
+// Lists the tools; again, where one is missing that the plan calls, as servers may still be starting.
+async function listed(client, calls) {
+  const called = calls.map(({ name }) => name).filter((name) => !name.endsWith('no-such-tool'));
+  let tools = [];
+  for (let tries = 0; tries < 30; tries += 1) {
+    tools = (await client.listTools()).tools.map(({ name }) => name);
+    if (called.every((name) => tools.includes(name))) break;
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+  return tools;
 }
