@@ -7,7 +7,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 ANSWER = "A recorded answer."
@@ -41,9 +41,11 @@ class Act:
     """Seconds before the first event of a stream."""
     chunks: list[str] = field(default_factory=lambda: ["A recorded", " answer."])
     thought: str = ""
-    """What is thought before the text, in the dialects of OpenAI and Anthropic."""
+    """What is thought before the text."""
     calls: list[tuple[str, dict]] = field(default_factory=list)
-    """The tools that are called after it, likewise: name and arguments."""
+    """The tools that are called after it: name and arguments."""
+    asked: dict = field(default_factory=dict)
+    """The question, for the dialects whose answers repeat a part of it."""
 
 
 class RecordingProvider:
@@ -59,6 +61,8 @@ class RecordingProvider:
         """What is answered to a method and path beside the questions of models."""
         self.prompt_eval_count = 7
         """The tokens that an Ollama says it has read."""
+        self.shuffles = True
+        """Vectors come in another order than their texts: nobody promises it."""
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self.connections: list[socket.socket] = []
@@ -161,7 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
         if act.status != 200:
             body = act.body or {"type": "error", "error": {"type": "mock_error", "message": f"scripted {act.status}"}}
             return self._send(act.status, act.headers, json.dumps(body).encode())
-        dialect = _dialect(recorded.path)
+        dialect, act = _dialect(recorded.path), replace(act, asked=recorded.body)
         # Ollama streams unless told otherwise.
         streamed = recorded.body.get("stream", dialect is _Ollama)
         if streamed:
@@ -173,7 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _embed(self, recorded: Recorded) -> None:
         act = self.owner.next_act(recorded)
-        body = act.body or ({"error": {"message": f"scripted {act.status}", "type": "mock_error"}} if act.status != 200 else _vectors(recorded))
+        body = act.body or ({"error": {"message": f"scripted {act.status}", "type": "mock_error"}} if act.status != 200 else _vectors(recorded, self.owner.shuffles))
         self._send(act.status, act.headers, json.dumps(body).encode())
 
     def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
@@ -301,7 +305,7 @@ class _Anthropic:
             told += [{"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas]
             told.append({"type": "content_block_stop", "index": index})
         stop = {"stop_reason": _Anthropic.stop(act), "stop_sequence": None}
-        told += [{"type": "message_delta", "delta": stop, "usage": {"output_tokens": 3}}, {"type": "message_stop"}]
+        told += [{"type": "message_delta", "delta": stop, "usage": {"input_tokens": 7, "output_tokens": 3}}, {"type": "message_stop"}]
         return [_sse(event, event["type"]) for event in told]
 
     @staticmethod
@@ -320,11 +324,12 @@ class _Responses:
             "input_tokens": 7, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 3,
             "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 10,
         }
-        return {**_Responses.begun(), "status": "completed", "output": _Responses.items(act), "usage": usage}
+        return {**_Responses.begun(act), "status": "completed", "output": _Responses.items(act), "usage": usage}
 
     @staticmethod
-    def begun() -> dict:
+    def begun(act: Act) -> dict:
         return {
+            **{name: act.asked[name] for name in ("text",) if name in act.asked},
             "id": "resp_recorded", "object": "response", "created_at": 1, "status": "in_progress", "error": None, "incomplete_details": None,
             "model": "recorded-model", "output": [], "parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "usage": None,
         }
@@ -345,7 +350,7 @@ class _Responses:
     @staticmethod
     def frames(act: Act) -> list[bytes]:
         whole = _Responses.whole(act)
-        told: list[dict] = [{"type": "response.created", "response": _Responses.begun()}, {"type": "response.in_progress", "response": _Responses.begun()}]
+        told: list[dict] = [{"type": "response.created", "response": _Responses.begun(act)}, {"type": "response.in_progress", "response": _Responses.begun(act)}]
         for index, item in enumerate(whole["output"]):
             empty = {"reasoning": {"summary": []}, "message": {"content": [], "status": "in_progress"}}.get(item["type"], {"arguments": ""})
             told.append({"type": "response.output_item.added", "output_index": index, "item": {**item, **empty}})
@@ -376,20 +381,29 @@ class _Ollama:
 
     @staticmethod
     def whole(act: Act) -> dict:
-        return _Ollama.line("".join(act.chunks))
+        thought = {"thinking": act.thought} if act.thought else {}
+        return _Ollama.ending({"content": "".join(act.chunks), **thought, **_Ollama.calls(act)})
 
     @staticmethod
-    def line(text: str) -> dict:
-        message = {"role": "assistant", "content": text}
-        ending = {"done": True, "done_reason": "stop", "prompt_eval_count": 7, "eval_count": 3, "total_duration": 1, "eval_duration": 1}
-        return {"model": "recorded-model", "created_at": "2026-01-01T00:00:00Z", "message": message, **ending}
+    def calls(act: Act) -> dict:
+        """Calls have no ids in this dialect."""
+        told = [{"function": {"name": name, "arguments": arguments}} for name, arguments in act.calls]
+        return {"tool_calls": told} if told else {}
+
+    @staticmethod
+    def line(message: dict, **more) -> dict:
+        return {"model": "recorded-model", "created_at": "2026-01-01T00:00:00Z", "message": {"role": "assistant", **message}, "done": False, **more}
+
+    @staticmethod
+    def ending(message: dict) -> dict:
+        return _Ollama.line(message, done=True, done_reason="stop", prompt_eval_count=7, eval_count=3, total_duration=1, eval_duration=1)
 
     @staticmethod
     def frames(act: Act) -> list[bytes]:
-        def part(text: str) -> dict:
-            return {"model": "recorded-model", "created_at": "2026-01-01T00:00:00Z", "message": {"role": "assistant", "content": text}, "done": False}
-
-        return [json.dumps(line).encode() + b"\n" for line in [*map(part, act.chunks), _Ollama.line("")]]
+        lines = [_Ollama.line({"content": "", "thinking": act.thought})] if act.thought else []
+        lines += [_Ollama.line({"content": text}) for text in act.chunks]
+        lines += [_Ollama.line({"content": "", **_Ollama.calls(act)})] if act.calls else []
+        return [json.dumps(line).encode() + b"\n" for line in [*lines, _Ollama.ending({"content": ""})]]
 
     @staticmethod
     def has_content(frame: bytes) -> bool:
@@ -414,7 +428,7 @@ def vector_of(text: str | list[int]) -> list[float]:
     return [len(text), 0.25, -0.5]
 
 
-def _vectors(recorded: Recorded) -> dict:
+def _vectors(recorded: Recorded, shuffled: bool) -> dict:
     inputs = recorded.body["input"]
     inputs = [inputs] if isinstance(inputs, str) or (inputs and isinstance(inputs[0], int)) else inputs
     if recorded.path == "/api/embed":
@@ -425,5 +439,4 @@ def _vectors(recorded: Recorded) -> dict:
         return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode() if packed else vector
 
     data = [{"object": "embedding", "index": index, "embedding": written(vector_of(text))} for index, text in enumerate(inputs)]
-    # Nobody promises the order.
-    return {"object": "list", "data": data[::-1], "model": "recorded-model", "usage": {"prompt_tokens": 7, "total_tokens": 7}}
+    return {"object": "list", "data": data[::-1] if shuffled else data, "model": "recorded-model", "usage": {"prompt_tokens": 7, "total_tokens": 7}}

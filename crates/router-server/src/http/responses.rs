@@ -1,6 +1,7 @@
 //! `/v1/responses`: a chat whose replies are kept, so that the next question can go on from one by its id.
 
 use std::{
+    collections::BTreeMap,
     convert::Infallible,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -22,7 +23,7 @@ use router_core::{
 };
 use router_llm::dialect::openai_responses::{
     NAME, OPENAI_RESPONSES,
-    thread::{Keeping, items, joined, listed, said, written_out},
+    thread::{Keeping, items, joined, listed, named_replies, said, said_by_id, with_named, written_out},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json, value::RawValue};
@@ -73,7 +74,12 @@ fn refuse(error: &Error, visit: &Visit) -> Response<Body> {
 }
 
 async fn converse(gateway: &Arc<Gateway>, visit: &Visit, headers: &HeaderMap, body: Bytes) -> Result<Response<Body>> {
-    let asked = Asked::read(&OPENAI_RESPONSES, headers, body.clone(), visit)?;
+    let mut asked = Asked::read(&OPENAI_RESPONSES, headers, body.clone(), visit)?;
+    let named = named(gateway, visit, &body).await?;
+    let body = if named.is_empty() { body } else { with_named(&body, &named) };
+    if !named.is_empty() {
+        asked = Asked::read(&OPENAI_RESPONSES, headers, body.clone(), visit)?;
+    }
     let keeping = Keeping::of(&body)?;
     let before = match &keeping.previous {
         Some(id) => Some(before(gateway, visit, id).await?),
@@ -101,6 +107,17 @@ async fn before(gateway: &Gateway, visit: &Visit, id: &str) -> Result<(Option<Na
     let Some(record) = gateway.replies.get(&key(visit, id)).await? else { return Err(no_such_reply(id)) };
     let kept: Kept<'_> = read(&record)?;
     Ok((kept.by, joined(kept.items.get().as_bytes(), &said(kept.response.get().as_bytes()))))
+}
+
+/// What the items that a question only names said, by their ids, where it is kept here.
+async fn named(gateway: &Gateway, visit: &Visit, body: &[u8]) -> Result<BTreeMap<String, Bytes>> {
+    let mut said = BTreeMap::new();
+    for id in named_replies(body) {
+        if let Some(record) = gateway.replies.get(&key(visit, &id)).await? {
+            said.extend(said_by_id(read(&record)?.response.get().as_bytes()));
+        }
+    }
+    Ok(said)
 }
 
 /// One tenant's reply is another's unknown one.

@@ -6,7 +6,10 @@ use router_core::{
 };
 
 use super::NAME;
-use crate::{dialect::Ask, models::EFFORTS as LEVELS};
+use crate::{
+    dialect::{Ask, Quirks},
+    models::EFFORTS as LEVELS,
+};
 
 const OFF: &str = "none";
 
@@ -16,7 +19,7 @@ const USUAL: [&str; 4] = [OFF, "low", "medium", "high"];
 /// The value of `reasoning_effort`; `None` leaves it to the model.
 pub(in crate::dialect) fn effort<'a>(ask: &Ask<'a>) -> Result<Option<&'a str>> {
     let Some(thinking) = ask.prompt.thinking.as_ref() else { return Ok(None) };
-    let Some(asked) = asked(thinking) else { return Ok(None) };
+    let Some(asked) = asked(thinking).or_else(|| unnamed(thinking, ask.quirks)) else { return Ok(None) };
     let Some(rank) = LEVELS.iter().position(|level| *level == asked) else {
         let message = format!("the effort `{asked}` is none of {}", LEVELS.join(", "));
         return Err(Error::new(Kind::Invalid, message));
@@ -48,12 +51,18 @@ fn asked(thinking: &Thinking) -> Option<&str> {
     }
 }
 
+/// What thinking takes that is switched on without a level. OpenAI's models that can do without (since gpt-5.1) do so
+/// unless they are told one; the others think anyway.
+fn unnamed(thinking: &Thinking, quirks: &Quirks) -> Option<&'static str> {
+    let may_not = quirks.efforts.is_empty() || quirks.efforts.contains(&OFF);
+    (thinking.mode == Some(ThinkingMode::On) && quirks.reasoning_model && may_not).then_some("medium")
+}
+
 #[cfg(test)]
 mod tests {
     use router_core::chat::Prompt;
 
     use super::*;
-    use crate::dialect::Quirks;
 
     const LISTED: Quirks = Quirks { efforts: &["minimal", "low", "medium", "high"], ..Quirks::NONE };
 
@@ -72,6 +81,7 @@ mod tests {
             budget: None,
             effort: effort.map(str::to_owned),
         };
+        let on = Thinking { mode: Some(ThinkingMode::On), ..Thinking::default() };
         let off = Thinking { mode: Some(ThinkingMode::Off), budget: None, effort: Some("high".into()) };
         let reasoning = Quirks { reasoning_model: true, ..Quirks::NONE };
         let silent = Quirks { no_effort: true, ..Quirks::NONE };
@@ -80,6 +90,10 @@ mod tests {
             (adaptive(Some("xhigh")), LISTED, Some("high")),
             (adaptive(Some("max")), reasoning, Some("max")),
             (adaptive(None), Quirks::NONE, None),
+            (on.clone(), Quirks::NONE, None),
+            (on.clone(), reasoning, Some("medium")),
+            (on.clone(), Quirks { efforts: &["none", "low", "medium"], ..reasoning }, Some("medium")),
+            (on, Quirks { reasoning_model: true, ..LISTED }, None),
             (level("minimal"), LISTED, Some("minimal")),
             (level("minimal"), Quirks::NONE, Some("low")),
             (off.clone(), Quirks::NONE, Some("none")),

@@ -1,10 +1,19 @@
 //! A conversation that goes on from a reply by its id: what of it is kept, and how it is written out again.
 
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
+
 use bytes::Bytes;
+use memchr::memmem;
 use router_core::{Error, Kind, Result, scan};
 use serde_json::{Value, json};
 
 use crate::dialect::proof;
+
+/// The type of an item that stands for another by its id.
+const REFERENCE: &str = "item_reference";
 
 /// What a question says of keeping: the head of it that only this dialect's front reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,9 +70,12 @@ pub fn joined(one: &[u8], other: &[u8]) -> Bytes {
 
 /// The question with `items` for its input, and without the reply that it goes on from.
 pub fn written_out(body: &[u8], items: &[u8]) -> Bytes {
+    with_input(scan::members(body).filter(|(key, _)| *key != b"previous_response_id"), items)
+}
+
+fn with_input<'a>(fields: impl Iterator<Item = (&'a [u8], &'a [u8])>, items: &'a [u8]) -> Bytes {
     let mut out = b"{".to_vec();
-    let others = scan::members(body).filter(|(key, _)| !matches!(*key, b"input" | b"previous_response_id"));
-    for (key, value) in others.chain([(&b"input"[..], items)]) {
+    for (key, value) in fields.filter(|(key, _)| *key != b"input").chain([(&b"input"[..], items)]) {
         let comma: &[u8] = if out.len() > 1 { b"," } else { b"" };
         out.extend_from_slice(&[comma, b"\"", key, b"\":", value].concat());
     }
@@ -71,15 +83,56 @@ pub fn written_out(body: &[u8], items: &[u8]) -> Bytes {
     out.into()
 }
 
+/// The replies that a question names items of, told by the ids that this front gives to items. Vercel's SDK names what
+/// it was answered, unless told not to store it.
+pub fn named_replies(body: &[u8]) -> BTreeSet<String> {
+    if memmem::find(body, REFERENCE.as_bytes()).is_none() {
+        return BTreeSet::new();
+    }
+    let named = scan::items(scan::find(body, "/input").unwrap_or(b"[]")).filter_map(referred);
+    named.filter_map(|id| Some(format!("resp_{}", id.split_once('_')?.1.rsplit_once('_')?.0))).collect()
+}
+
+/// The question with each item that it names in its place, where it is one of `said`: no model can look it up.
+pub fn with_named(body: &[u8], said: &BTreeMap<String, Bytes>) -> Bytes {
+    let input = scan::find(body, "/input").unwrap_or(b"[]");
+    let items: Vec<&[u8]> = scan::items(input)
+        .filter_map(|item| match referred(item).and_then(|id| said.get(&*id)) {
+            Some(list) => scan::items(list).next(),
+            None => Some(item),
+        })
+        .collect();
+    let items = [b"[", &*items.join(&b','), b"]"].concat();
+    with_input(scan::members(body), &items)
+}
+
+/// The id of the item that this one stands for.
+fn referred(item: &[u8]) -> Option<Cow<'_, str>> {
+    let is_reference = scan::find(item, "/type").and_then(scan::text)? == REFERENCE;
+    is_reference.then(|| scan::find(item, "/id").and_then(scan::text)).flatten()
+}
+
 /// What a reply said, as items for whoever is asked next: without ids that only its own provider knows, and without
 /// thoughts that only he can read.
 pub fn said(response: &[u8]) -> Bytes {
+    sayable(output(response))
+}
+
+/// What it said likewise, by the ids of its items: a list of one, or of none.
+pub fn said_by_id(response: &[u8]) -> impl Iterator<Item = (String, Bytes)> {
+    let with_id = |item: Value| Some((item.get("id")?.as_str()?.to_owned(), sayable(vec![item])));
+    output(response).into_iter().filter_map(with_id)
+}
+
+fn output(response: &[u8]) -> Vec<Value> {
+    serde_json::from_slice(scan::find(response, "/output").unwrap_or(b"[]")).unwrap_or_default()
+}
+
+fn sayable(mut items: Vec<Value>) -> Bytes {
     let own = |item: &Value| match item.get("type").and_then(Value::as_str) {
         Some("reasoning") => item.get("encrypted_content").and_then(Value::as_str).is_some_and(proof::is_marked),
         Some(_) | None => true,
     };
-    let output = scan::find(response, "/output").unwrap_or(b"[]");
-    let mut items: Vec<Value> = serde_json::from_slice(output).unwrap_or_default();
     items.retain(own);
     for item in items.iter_mut().filter_map(Value::as_object_mut) {
         item.shift_remove("id");
@@ -150,5 +203,23 @@ mod tests {
         insta::assert_snapshot!(std::str::from_utf8(&whole).unwrap(), @r#"{"model":"m","x":1.0,"input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"h\u00e9 \"x\""}]},{"type":"reasoning","summary":[],"encrypted_content":"mcp-router:unsigned"},{"type":"message","role":"assistant","content":[{"type":"output_text","text":"yes"}]},{"role":"user","content":"and?"}]}"#);
         let ids: Vec<_> = listed(&before, "resp_1").into_iter().map(|item| item["id"].clone()).collect();
         assert_eq!(ids, ["msg_1_0", "item_1_1", "msg_1_2"]);
+    }
+
+    #[test]
+    fn items_that_are_named_are_written_out() {
+        let reply = br#"{"id":"resp_7_a","output":[
+            {"type":"reasoning","id":"rs_7_a_0","summary":[],"encrypted_content":"gAAA"},
+            {"type":"message","id":"msg_7_a_1","role":"assistant","content":[{"type":"output_text","text":"yes"}]}]}"#;
+        let said = said_by_id(reply).collect();
+        let body = br#"{"input":[{"role":"user","content":"x"},{"type":"item_reference","id":"rs_7_a_0"},
+            {"type":"item_reference","id":"msg_7_a_1"},{"type":"item_reference","id":"msg_6"},
+            {"type":"item_reference","id":"msg_8_0"}],"n":1.0,"previous_response_id":"resp_1"}"#;
+        assert_eq!(named_replies(body), ["resp_7_a".to_owned(), "resp_8".to_owned()].into());
+        insta::assert_snapshot!(std::str::from_utf8(&with_named(body, &said)).unwrap(), @r#"{"n":1.0,"previous_response_id":"resp_1","input":[{"role":"user","content":"x"},{"type":"message","role":"assistant","content":[{"type":"output_text","text":"yes"}]},{"type":"item_reference","id":"msg_6"},{"type":"item_reference","id":"msg_8_0"}]}"#);
+        for body in
+            [&br#"{"input":"item_reference"}"#[..], br#"{"input":[{"type":"message","id":"msg_7_a_1"}]}"#, b"{}"]
+        {
+            assert_eq!(named_replies(body), BTreeSet::new());
+        }
     }
 }
