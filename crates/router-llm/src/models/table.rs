@@ -139,6 +139,7 @@ const OPEN_TALKS: Abilities = Abilities { tools: Some(false), ..OPEN };
 
 /// Takes `max_completion_tokens`, and refuses `max_tokens` and any sampling but the default.
 const REASONS: Quirks = Quirks { reasoning_model: true, ..Quirks::NONE };
+const HIGH: Quirks = Quirks { efforts: &["high"], ..REASONS };
 const LOW_TO_HIGH: Quirks = Quirks { efforts: &["low", "medium", "high"], ..REASONS };
 const MINIMAL_TO_HIGH: Quirks = Quirks { efforts: &["minimal", "low", "medium", "high"], ..REASONS };
 const NONE_TO_HIGH: Quirks = Quirks { efforts: &["none", "low", "medium", "high"], ..REASONS };
@@ -239,7 +240,7 @@ const OPENAI: &[Row] = &[
         .ways(LOW_TO_HIGH)
         .costs(0.25, 2.0, 0.025, 0.25),
     model("gpt-5-codex*").window(400_000).output(128_000).can(FULL).ways(LOW_TO_HIGH).costs(1.25, 10.0, 0.125, 1.25),
-    model("gpt-5-pro*").window(400_000).output(272_000).can(FULL).ways(MINIMAL_TO_HIGH).costs(15.0, 120.0, 15.0, 15.0),
+    model("gpt-5-pro*").window(400_000).output(272_000).can(FULL).ways(HIGH).costs(15.0, 120.0, 15.0, 15.0),
     model("gpt-5-mini*").window(400_000).output(128_000).can(FULL).ways(MINIMAL_TO_HIGH).costs(0.25, 2.0, 0.025, 0.25),
     model("gpt-5-nano*").window(400_000).output(128_000).can(FULL).ways(MINIMAL_TO_HIGH).costs(0.05, 0.4, 0.005, 0.05),
     model("gpt-5*").window(400_000).output(128_000).can(FULL).ways(MINIMAL_TO_HIGH).costs(1.25, 10.0, 0.125, 1.25),
