@@ -1,7 +1,7 @@
 //! How a client of this dialect is told of a failure.
 
 use bytes::Bytes;
-use router_core::{Error, Excess, Kind};
+use router_core::{Error, Excess, Kind, scan};
 use serde_json::json;
 
 use super::NAME;
@@ -55,9 +55,11 @@ pub(in crate::dialect) fn tell_nowhere(error: &Error) -> (u16, Bytes) {
     (status, write(error, kind, Some("unknown_url")))
 }
 
-/// The same in a stream that has begun.
+/// The same in a stream that has begun, where clients know an error by its message and by nothing else.
 pub(super) fn tell_event(error: &Error) -> Bytes {
-    let (_, body) = tell(error);
+    let (_, words) = tell(error);
+    let says_why = scan::find(&words, "/error/message").is_some_and(|message| message.starts_with(b"\""));
+    let body = if says_why { words } else { tell_ourselves(error).1 };
     let one_line: Vec<u8> = body.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect();
     [&b"data: "[..], &one_line, b"\n\n"].concat().into()
 }
@@ -81,5 +83,36 @@ fn status_type_and_code(error: &Error) -> (u16, &'static str, Option<&'static st
         Kind::Credential => (502, SERVER, Some("upstream_credential")),
         Kind::Cancelled => (408, SERVER, Some("cancelled")),
         Kind::Internal => (500, SERVER, Some("internal")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use router_core::chat::Meta;
+
+    use super::*;
+    use crate::dialect::refusal;
+
+    #[test]
+    fn a_stream_ends_with_words_that_clients_know_for_an_error() {
+        let theirs = r#"{"error":{"message":"no","code":502}}"#;
+        let table = [
+            (theirs, Some(theirs)),
+            (r#"{"error":"gpt","choices":[]}"#, None),
+            (r#"{"choices":[{"error":{"message":"no","code":502},"finish_reason":"error"}]}"#, None),
+        ];
+        for (said, handed_on) in table {
+            let error = refusal::failure(NAME, 502, &Meta::default(), Bytes::from_static(said.as_bytes()));
+            let told = tell_event(&error);
+            let told = told.strip_prefix(b"data: ").and_then(|told| told.strip_suffix(b"\n\n")).unwrap();
+            match handed_on {
+                Some(words) => assert_eq!(told, words.as_bytes()),
+                None => {
+                    let told: serde_json::Value = serde_json::from_slice(told).unwrap();
+                    assert!(told["error"]["message"].is_string() && told.get("choices").is_none(), "{told}");
+                }
+            }
+        }
     }
 }
