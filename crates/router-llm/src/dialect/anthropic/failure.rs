@@ -1,7 +1,7 @@
 //! Errors, both ways: what one inside a reply means, and how a client of this dialect is told of a failure.
 
 use bytes::Bytes;
-use router_core::{Error, Excess, Kind, chat::Meta};
+use router_core::{Error, Excess, Kind, chat::Meta, scan};
 use serde_json::json;
 
 use super::NAME;
@@ -19,16 +19,21 @@ pub(super) fn in_band(json: &[u8]) -> Error {
 pub(super) fn tell(error: &Error, request_id: &str) -> (u16, Bytes) {
     match error.words() {
         Some(words) if words.dialect == NAME && words.status >= 400 => (words.status, words.body.clone()),
-        Some(_) | None => {
-            let (status, kind) = status_and_type(error);
-            (status, write(kind, &message(error), request_id))
-        }
+        Some(_) | None => tell_ourselves(error, request_id),
     }
 }
 
-/// The same in a stream that has begun.
+/// The same in our own words.
+fn tell_ourselves(error: &Error, request_id: &str) -> (u16, Bytes) {
+    let (status, kind) = status_and_type(error);
+    (status, write(kind, &message(error), request_id))
+}
+
+/// The same in a stream that has begun, where clients know an error by its type and its message.
 pub(super) fn tell_event(error: &Error, request_id: &str) -> Bytes {
-    let (_, body) = tell(error, request_id);
+    let (_, words) = tell(error, request_id);
+    let says = |place| scan::find(&words, place).is_some_and(|value| value.starts_with(b"\""));
+    let body = if says("/error/type") && says("/error/message") { words } else { tell_ourselves(error, request_id).1 };
     let one_line: Vec<u8> = body.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect();
     [&b"event: error\ndata: "[..], &one_line, b"\n\n"].concat().into()
 }
