@@ -1,5 +1,7 @@
 //! An answer, piece by piece, in no vendor's words.
 
+use std::ops::Add;
+
 use super::{Message, Part, Role};
 use crate::Raw;
 
@@ -110,6 +112,31 @@ impl Usage {
     /// All that the model read.
     pub fn total_input(&self) -> u64 {
         self.input + self.cache_read + self.cache_write
+    }
+
+    /// The counts that do not overlap, by the names that meters have for them.
+    pub fn by_kind(&self) -> [(&'static str, u64); 4] {
+        [
+            ("input", self.input),
+            ("output", self.output),
+            ("cache_read", self.cache_read),
+            ("cache_write", self.cache_write),
+        ]
+    }
+}
+
+/// What two replies cost together.
+impl Add for Usage {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            input: self.input + other.input,
+            output: self.output + other.output,
+            cache_read: self.cache_read + other.cache_read,
+            cache_write: self.cache_write + other.cache_write,
+            thinking: self.thinking + other.thinking,
+        }
     }
 }
 

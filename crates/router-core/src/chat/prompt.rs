@@ -67,11 +67,18 @@ impl Message {
         Self { role, parts: vec![Part::Text(text.into())] }
     }
 
-    /// Its texts, joined.
+    /// Its texts, each in a line of its own.
     pub fn joined_text(&self) -> String {
-        let texts =
-            self.parts.iter().filter_map(|part| if let Part::Text(text) = part { Some(text.as_str()) } else { None });
-        texts.collect::<Vec<_>>().join("\n")
+        self.texts().collect::<Vec<_>>().join("\n")
+    }
+
+    /// Its texts as one: what a reply says in pieces.
+    pub fn said(&self) -> String {
+        self.texts().collect()
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| if let Part::Text(text) = part { Some(text.as_str()) } else { None })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use router_core::{Error, Kind, Outcome, Verbatim, chat::Meta};
+use router_core::{Error, Kind, Outcome, Verbatim, chat::Meta, scan};
 use serde_json::Value;
 
 use super::too_long;
@@ -33,6 +33,14 @@ const TOO_LONG: [&str; 19] = [
     "exceeds the maximum number of tokens",
     "reduce the length of the messages",
 ];
+
+/// What ends a stream, in one line: the upstream's words where they have the texts by which clients know an error, ours
+/// otherwise.
+pub(super) fn in_one_line(words: Bytes, known_by: &[&str], ours: impl FnOnce() -> Bytes) -> Vec<u8> {
+    let is_text = |place: &&str| scan::find(&words, place).is_some_and(|value| value.starts_with(b"\""));
+    let told = if known_by.iter().all(is_text) { words } else { ours() };
+    told.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect()
+}
 
 /// An upstream's complaint, from whichever of the shapes in use.
 #[derive(Debug, Default, PartialEq)]

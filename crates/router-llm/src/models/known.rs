@@ -121,7 +121,7 @@ impl Price {
     /// What this usage costs, in US dollars.
     #[expect(clippy::cast_precision_loss, reason = "no usage comes near 2^52 tokens")]
     pub fn cost(&self, usage: Usage) -> f64 {
-        let question = usage.input + usage.cache_read + usage.cache_write;
+        let question = usage.total_input();
         let (dear_input, dear_output) = match self.long {
             Some(long) if question > long.above => (long.input, long.output),
             Some(_) | None => (1.0, 1.0),

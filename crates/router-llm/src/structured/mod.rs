@@ -61,7 +61,7 @@ impl<U: Upstream<Chat>> Structured<U> {
                 return Err(misfit.upstream.iter().fold(error, Error::at));
             }
             asked += 1;
-            spent = reply::sum(spent, misfit.usage);
+            spent = spent + misfit.usage;
             chat.change(|prompt| instruct::correct(prompt, &misfit.said, &misfit.why))?;
         }
     }

@@ -42,17 +42,7 @@ impl Answer {
         if folded.message.parts.iter().any(|part| matches!(part, Part::ToolUse { .. })) {
             return Ok(self);
         }
-        let texts = folded.message.parts.into_iter().filter_map(|part| match part {
-            Part::Text(text) => Some(text),
-            Part::Image(_)
-            | Part::Document(_)
-            | Part::Thinking { .. }
-            | Part::RedactedThinking(_)
-            | Part::ToolUse { .. }
-            | Part::ToolResult { .. }
-            | Part::Other { .. } => None,
-        });
-        let said: String = texts.collect();
+        let said = folded.message.said();
         match schema.find(&said).map(|found| found.text.to_owned()) {
             Ok(json) => self.events = saying(self.events, json),
             Err(why) if matches!(folded.stop, StopReason::EndTurn | StopReason::StopSequence) => {
@@ -65,9 +55,10 @@ impl Answer {
 
     /// Tells it, with what the answers before it have cost.
     pub(super) fn told(self, spent: Usage) -> ChatReply {
-        let events = self.events.into_iter().map(move |event| {
-            Ok(if let Event::Usage(usage) = event { Event::Usage(sum(spent, usage)) } else { event })
-        });
+        let events = self
+            .events
+            .into_iter()
+            .map(move |event| Ok(if let Event::Usage(usage) = event { Event::Usage(spent + usage) } else { event }));
         let mut reply = ChatReply::events(self.shape, stream::iter(events));
         *reply.provenance_mut() = self.provenance;
         reply
@@ -91,15 +82,4 @@ fn saying(events: Vec<Event>, text: String) -> Vec<Event> {
         }
     }
     told
-}
-
-/// What two answers cost together.
-pub(super) fn sum(one: Usage, two: Usage) -> Usage {
-    Usage {
-        input: one.input + two.input,
-        output: one.output + two.output,
-        cache_read: one.cache_read + two.cache_read,
-        cache_write: one.cache_write + two.cache_write,
-        thinking: one.thinking + two.thinking,
-    }
 }

@@ -73,8 +73,7 @@ impl Counter {
         let (learnt, place) = (Arc::clone(&self.learnt), (Arc::clone(place.0), Arc::clone(place.1)));
         reply.watch(Box::new(move |end| {
             if let End::Complete(usage) = end {
-                let told = usage.input + usage.cache_read + usage.cache_write;
-                learn(&learnt, place, counted, told);
+                learn(&learnt, place, counted, usage.total_input());
             }
         }))
     }

@@ -11,10 +11,10 @@ use std::{
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, future::Either, stream};
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use router_core::{
     Cx, Error, Provenance, Reply, Result, Upstream,
-    chat::{Chat, ChatReply, Event, Message, Part, Prompt, Role, Shape, Usage, fold},
+    chat::{Chat, ChatReply, Event, Message, Prompt, Role, Shape, Usage, fold},
     scan,
 };
 use serde::Serialize;
@@ -24,6 +24,7 @@ use tokio::time::timeout;
 use super::{
     alive::alive,
     chat::SILENCE,
+    models,
     reject::{self, reject},
     response_schema::{self, ResponseSchema},
     visit::Visit,
@@ -278,7 +279,7 @@ async fn whole_answer(
         Ok(events) => fold(events),
         Err(error) => return reject(&error, reject::Shape::Plain, visit),
     };
-    let answer = answer_text(&folded.message);
+    let answer = folded.message.said();
     let body = answered(&answer, folded.usage, &provenance, visit);
     let body = match response_schema::put(wanted.as_ref(), body, &provenance) {
         Ok(body) => body,
@@ -392,17 +393,9 @@ fn answered<'a>(answer: &'a str, usage: Usage, provenance: &'a Provenance, visit
     serde_json::to_value(told).unwrap_or_default()
 }
 
-fn answer_text(message: &Message) -> String {
-    let texts =
-        message.parts.iter().filter_map(|part| if let Part::Text(text) = part { Some(text.as_str()) } else { None });
-    texts.collect()
-}
-
 pub(super) fn json_response(body: &Value, visit: &Visit) -> Response<Body> {
-    let mut response = Response::new(Body::from(body.to_string()));
-    let headers: &mut HeaderMap = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    visit.sign(headers, &Provenance::default());
+    let mut response = models::json(body);
+    visit.sign(response.headers_mut(), &Provenance::default());
     response
 }
 

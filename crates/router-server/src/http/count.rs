@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Extension, body::Body, extract::State};
-use http::{HeaderMap, HeaderValue, Response, header};
+use http::{HeaderMap, Response};
 use router_core::Result;
 use router_llm::{dialect::anthropic::ANTHROPIC, models::Tokenizer, tokens::Weight};
 use serde_json::json;
@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{
     CHAT_BYTES, Gate,
     chat::Asked,
-    read_body,
+    models, read_body,
     reject::{self, reject},
     visit::Visit,
 };
@@ -30,11 +30,7 @@ pub async fn count(
         Err(error) => Err(error),
     };
     match counted {
-        Ok(tokens) => {
-            let mut response = Response::new(Body::from(json!({ "input_tokens": tokens }).to_string()));
-            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            response
-        }
+        Ok(tokens) => models::json(&json!({ "input_tokens": tokens })),
         Err(error) => reject(&error, reject::Shape::Dialect(&ANTHROPIC), &visit),
     }
 }

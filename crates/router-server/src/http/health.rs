@@ -7,13 +7,13 @@ use axum::{
     body::Body,
     extract::{Path, Query, State},
 };
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{Response, StatusCode};
 use router_core::{Error, Kind};
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
-    Gate, Parameters,
+    Gate, Parameters, models,
     reject::{self, reject},
     visit::Visit,
 };
@@ -81,8 +81,7 @@ const fn status_of(health: Health) -> StatusCode {
 }
 
 fn json_response(status: StatusCode, body: &serde_json::Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(body.to_string()));
+    let mut response = models::json(body);
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

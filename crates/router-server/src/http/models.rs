@@ -57,7 +57,12 @@ fn speaks_anthropic(headers: &HeaderMap) -> bool {
 
 /// An answer of one JSON value.
 pub fn json(body: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(body.to_string()));
+    json_text(body.to_string())
+}
+
+/// An answer of JSON that is written already.
+pub fn json_text(text: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(text.into());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

@@ -9,7 +9,7 @@ use axum::{
     routing::{any, get, post},
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, Response, StatusCode};
 use router_core::{Error, Kind, Result, scan};
 use router_llm::{
     dialect::{
@@ -23,7 +23,7 @@ use serde_json::json;
 use super::{
     CHAT_BYTES, Gate,
     chat::{self, Asked},
-    models::json,
+    models::{json, json_text},
     read_body,
     reject::{Shape, reject},
     visit::Visit,
@@ -162,11 +162,5 @@ async fn unchangeable(Extension(visit): Extension<Visit>) -> Response<Body> {
         .hint("name them under `models` and `providers` of its configuration; GET /api/tags lists what there is");
     let mut response = reject(&error, Shape::Dialect(&OLLAMA), &visit);
     *response.status_mut() = StatusCode::NOT_IMPLEMENTED;
-    response
-}
-
-fn json_text(text: Vec<u8>) -> Response<Body> {
-    let mut response = Response::new(Body::from(text));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

@@ -14,7 +14,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::StreamExt;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt;
 use router_core::{
     Error, Kind, Name, Result, Store, StoreKey, Verbatim,
@@ -31,6 +31,7 @@ use serde_json::{Value, json, value::RawValue};
 use super::{
     CHAT_BYTES, Gate, Parameters,
     chat::{self, Asked},
+    models::{self, json_text},
     read_body,
     reject::{self, reject},
     visit::Visit,
@@ -218,7 +219,7 @@ pub async fn one(
     }
     match recall(&gateway, &visit, &id).await {
         Ok(record) => match read(&record) {
-            Ok(kept) => answer(kept.response.get().to_owned()),
+            Ok(kept) => json_text(kept.response.get().to_owned()),
             Err(error) => refuse(&error, &visit),
         },
         Err(error) => refuse(&error, &visit),
@@ -244,7 +245,7 @@ pub async fn forget(
         gateway.replies.remove(&key(&visit, &id)).await
     };
     match gone.await {
-        Ok(()) => answer(json!({ "id": id, "object": "response", "deleted": true }).to_string()),
+        Ok(()) => models::json(&json!({ "id": id, "object": "response", "deleted": true })),
         Err(error) => refuse(&error, &visit),
     }
 }
@@ -278,7 +279,7 @@ pub async fn input_items(
     let id_of = |item: Option<&Value>| item.and_then(|item| item.get("id")).cloned();
     let (first, last) = (id_of(items.first()), id_of(items.last()));
     let page = json!({ "object": "list", "first_id": first, "last_id": last, "has_more": has_more, "data": items });
-    answer(page.to_string())
+    models::json(&page)
 }
 
 /// `POST /v1/responses/{id}/cancel`: there is never anything to cancel.
@@ -286,10 +287,4 @@ pub async fn cancel(Extension(visit): Extension<Visit>, Path(id): Path<String>) 
     let message =
         format!("Response '{id}' cannot be cancelled: only background responses can, and none are made here.");
     refuse(&worded(400, &message, "id", "not_cancellable"), &visit)
-}
-
-fn answer(json: String) -> Response<Body> {
-    let mut response = Response::new(Body::from(json));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }

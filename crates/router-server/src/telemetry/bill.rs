@@ -54,13 +54,7 @@ impl Bill {
             let labels = DroppedLabels { upstream: upstream.clone() };
             self.dropped.get_or_create(&labels).inc_by(charge.dropped as u64);
         }
-        let usage = charge.usage;
-        for (kind, count) in [
-            ("input", usage.input),
-            ("output", usage.output),
-            ("cache_read", usage.cache_read),
-            ("cache_write", usage.cache_write),
-        ] {
+        for (kind, count) in charge.usage.by_kind() {
             if count > 0 {
                 let (upstream, alias, caller) = (upstream.clone(), alias.clone(), caller.clone());
                 self.tokens.get_or_create(&KindLabels { upstream, alias, caller, kind }).inc_by(count);

@@ -289,12 +289,7 @@ impl Meter for Metrics {
 }
 
 fn count_tokens(tokens: &Family<TokenLabels, Counter>, server: &Label, usage: Usage) {
-    for (kind, count) in [
-        ("input", usage.input),
-        ("output", usage.output),
-        ("cache_read", usage.cache_read),
-        ("cache_write", usage.cache_write),
-    ] {
+    for (kind, count) in usage.by_kind() {
         if count > 0 {
             tokens.get_or_create(&TokenLabels { server: server.clone(), kind }).inc_by(count);
         }

@@ -1,7 +1,7 @@
 //! Errors, both ways: what one inside a reply means, and how a client of this dialect is told of a failure.
 
 use bytes::Bytes;
-use router_core::{Error, Excess, Kind, chat::Meta, scan};
+use router_core::{Error, Excess, Kind, chat::Meta};
 use serde_json::json;
 
 use super::NAME;
@@ -31,10 +31,8 @@ fn tell_ourselves(error: &Error, request_id: &str) -> (u16, Bytes) {
 
 /// The same in a stream that has begun, where clients know an error by its type and its message.
 pub(super) fn tell_event(error: &Error, request_id: &str) -> Bytes {
-    let (_, words) = tell(error, request_id);
-    let says = |place| scan::find(&words, place).is_some_and(|value| value.starts_with(b"\""));
-    let body = if says("/error/type") && says("/error/message") { words } else { tell_ourselves(error, request_id).1 };
-    let one_line: Vec<u8> = body.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect();
+    let ours = || tell_ourselves(error, request_id).1;
+    let one_line = refusal::in_one_line(tell(error, request_id).1, &["/error/type", "/error/message"], ours);
     [&b"event: error\ndata: "[..], &one_line, b"\n\n"].concat().into()
 }
 

@@ -1,10 +1,11 @@
 //! How a client of this dialect is told of a failure.
 
 use bytes::Bytes;
-use router_core::{Error, Excess, Kind, scan};
+use router_core::{Error, Excess, Kind};
 use serde_json::json;
 
 use super::NAME;
+use crate::dialect::refusal;
 
 /// The code by which clients know that a question does not fit the model's window.
 const TOO_LONG: &str = "context_length_exceeded";
@@ -57,10 +58,7 @@ pub(in crate::dialect) fn tell_nowhere(error: &Error) -> (u16, Bytes) {
 
 /// The same in a stream that has begun, where clients know an error by its message and by nothing else.
 pub(super) fn tell_event(error: &Error) -> Bytes {
-    let (_, words) = tell(error);
-    let says_why = scan::find(&words, "/error/message").is_some_and(|message| message.starts_with(b"\""));
-    let body = if says_why { words } else { tell_ourselves(error).1 };
-    let one_line: Vec<u8> = body.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect();
+    let one_line = refusal::in_one_line(tell(error).1, &["/error/message"], || tell_ourselves(error).1);
     [&b"data: "[..], &one_line, b"\n\n"].concat().into()
 }
 
@@ -92,7 +90,6 @@ mod tests {
     use router_core::chat::Meta;
 
     use super::*;
-    use crate::dialect::refusal;
 
     #[test]
     fn a_stream_ends_with_words_that_clients_know_for_an_error() {
