@@ -3,6 +3,7 @@
 
 #![no_main]
 
+mod chance;
 #[path = "../../crates/router-llm/src/dialect/cross_tests/grammar/mod.rs"]
 mod grammar;
 mod targets;

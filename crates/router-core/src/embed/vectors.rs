@@ -22,7 +22,8 @@ pub struct Matrix {
 }
 
 impl Matrix {
-    /// The matrix of `rows`, all of which must be equally long.
+    /// The matrix of `rows`, all of which must be equally long and hold nothing but numbers: what else four
+    /// bytes may stand for, JSON has no word for, so that it could not be told to anybody.
     pub fn of<R: AsRef<[f32]>>(rows: impl IntoIterator<Item = R>) -> Result<Self> {
         let mut matrix = Self::default();
         for row in rows {
@@ -33,6 +34,9 @@ impl Matrix {
             if row.is_empty() || row.len() != matrix.width {
                 let message = format!("a vector has {} numbers where {} were expected", row.len(), matrix.width);
                 return Err(Error::new(Kind::Protocol, message));
+            }
+            if !row.iter().all(|number| number.is_finite()) {
+                return Err(Error::new(Kind::Protocol, "a vector holds what is no number"));
             }
             matrix.values.extend_from_slice(row);
         }
@@ -175,6 +179,10 @@ mod tests {
         assert_eq!(matrix.rows().collect::<Vec<_>>(), [[1.0, 2.0], [3.0, 4.0]]);
         let none = Matrix::of::<&[f32]>([]).unwrap();
         assert_eq!((none.len(), none.is_empty(), none.rows().len()), (0, true, 0));
+        let unwritable: [&[f32]; 3] = [&[f32::NAN], &[1.0, f32::INFINITY], &[f32::NEG_INFINITY]];
+        for row in unwritable {
+            assert_eq!(Matrix::of([row]).unwrap_err().kind(), Kind::Protocol, "{row:?}");
+        }
         for rows in [&[&[1.0, 2.0][..], &[3.0]][..], &[&[]], &[&[1.0], &[]]] {
             assert_eq!(Matrix::of(rows).unwrap_err().kind(), Kind::Protocol, "{rows:?}");
         }

@@ -63,10 +63,12 @@ impl<'a> Fields<'a> {
         self.take(name)?.ok_or_else(|| Misfit::new(name, "Field required"))
     }
 
-    /// Takes a field that may be missing or null, as it stands.
+    /// Takes a field that may be missing or null, as it stands. Of one that comes twice the last counts, as it does to most
+    /// parsers, and none is left over: it would go on beside what was made of the other.
     pub(super) fn take_value(&mut self, name: &str) -> Option<&'a RawValue> {
         let at = self.pairs.iter().rposition(|(key, _)| key == name)?;
         let (_, value) = self.pairs.remove(at);
+        self.pairs.retain(|(key, _)| key != name);
         (value.get() != "null").then_some(value)
     }
 
@@ -144,6 +146,14 @@ mod tests {
         assert_eq!(fields.take::<u64>("missing").unwrap(), None);
         assert_eq!(fields.need_raw("raw").unwrap().as_str(), r#"{"b":1, "a":12345678901234567890123}"#);
         assert_eq!(serde_json::to_string(&fields.rest().unwrap()).unwrap(), r#"{"z":1,"a":[2]}"#);
+    }
+
+    #[test]
+    fn of_a_field_that_comes_twice_the_last_counts_and_none_is_left() {
+        let body = body(r#"{"a":1,"b":2,"\u0061":3,"c":4,"c":5}"#);
+        let mut fields = Fields::of_body(&body).unwrap();
+        assert_eq!(fields.take::<u64>("a").unwrap(), Some(3));
+        assert_eq!(serde_json::to_string(&fields.rest().unwrap()).unwrap(), r#"{"b":2,"c":5}"#);
     }
 
     #[test]

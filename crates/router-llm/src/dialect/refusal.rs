@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use router_core::{Error, Kind, Outcome, Verbatim, chat::Meta, scan};
+use router_core::{Error, Kind, Outcome, Verbatim, chat::Meta};
 use serde_json::Value;
 
 use super::too_long;
@@ -34,12 +34,13 @@ const TOO_LONG: [&str; 19] = [
     "reduce the length of the messages",
 ];
 
-/// What ends a stream, in one line: the upstream's words where they have the texts by which clients know an error, ours
-/// otherwise.
-pub(super) fn in_one_line(words: Bytes, known_by: &[&str], ours: impl FnOnce() -> Bytes) -> Vec<u8> {
-    let is_text = |place: &&str| scan::find(&words, place).is_some_and(|value| value.starts_with(b"\""));
-    let told = if known_by.iter().all(is_text) { words } else { ours() };
-    told.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect()
+/// What ends a stream, in one line: the upstream's words where clients know them for an error, ours otherwise.
+///
+/// They are written anew, so that what was judged is what is read: of a key that comes twice, clients differ in which they
+/// take.
+pub(super) fn in_one_line(words: &[u8], is_known: fn(&Value) -> bool, ours: impl FnOnce() -> Bytes) -> Bytes {
+    let told = serde_json::from_slice(words).ok().filter(is_known);
+    told.map_or_else(ours, |told| told.to_string().into())
 }
 
 /// An upstream's complaint, from whichever of the shapes in use.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use router_core::{Error, Excess, Kind, chat::Meta};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::NAME;
 use crate::dialect::{refusal, too_long};
@@ -29,11 +29,17 @@ fn tell_ourselves(error: &Error, request_id: &str) -> (u16, Bytes) {
     (status, write(kind, &message(error), request_id))
 }
 
-/// The same in a stream that has begun, where clients know an error by its type and its message.
+/// The same in a stream that has begun, where clients know an error by its types and its message.
 pub(super) fn tell_event(error: &Error, request_id: &str) -> Bytes {
     let ours = || tell_ourselves(error, request_id).1;
-    let one_line = refusal::in_one_line(tell(error, request_id).1, &["/error/type", "/error/message"], ours);
+    let one_line = refusal::in_one_line(&tell(error, request_id).1, is_known, ours);
     [&b"event: error\ndata: "[..], &one_line, b"\n\n"].concat().into()
+}
+
+fn is_known(told: &Value) -> bool {
+    let text = |place: &str| told.pointer(place).and_then(Value::as_str);
+    let is_typed = text("/error/type").is_some_and(|kind| !kind.is_empty());
+    text("/type") == Some("error") && is_typed && text("/error/message").is_some()
 }
 
 fn status_and_type(error: &Error) -> (u16, &'static str) {
@@ -99,4 +105,40 @@ fn fitting(excess: Excess) -> String {
 fn write(kind: &str, message: &str, request_id: &str) -> Bytes {
     let body = json!({ "type": "error", "error": { "type": kind, "message": message }, "request_id": request_id });
     body.to_string().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_ends_with_words_that_clients_know_for_an_error() {
+        let theirs = r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
+        let table = [
+            (theirs, Some(theirs)),
+            (
+                "{\"type\":\"error\",\r\n\"error\":{\"type\":\"overloaded_error\",\n\"message\":\"Overloaded\"}}",
+                Some(theirs),
+            ),
+            (r#"{"type":"error","error":{"type":7,"type":"overloaded_error","message":"Overloaded"}}"#, Some(theirs)),
+            (r#"{"error":{"type":"overloaded_error","message":"Overloaded"}}"#, None),
+            (r#"{"type":"eRror","error":{"type":"overloaded_error","message":"Overloaded"}}"#, None),
+            (r#"{"type":"error","error":{"type":"","message":"Overloaded"}}"#, None),
+            (r#"{"type":"error","error":{"type":"overloaded_error","type":7,"message":"Overloaded"}}"#, None),
+            (r#"{"type":"error","error":{"type":"overloaded_error","message":null,"detail":"Overloaded"}}"#, None),
+            (r#"{"type":"error","error":"Overloaded"}"#, None),
+        ];
+        for (said, handed_on) in table {
+            let told = tell_event(&in_band(said.as_bytes()), "req_1");
+            let told = told.strip_prefix(b"event: error\ndata: ").and_then(|told| told.strip_suffix(b"\n\n")).unwrap();
+            let told = std::str::from_utf8(told).unwrap();
+            match handed_on {
+                Some(words) => assert_eq!(told, words),
+                None => {
+                    let ours: Value = serde_json::from_str(told).unwrap();
+                    assert_eq!((is_known(&ours), &ours["request_id"]), (true, &json!("req_1")), "{said}");
+                }
+            }
+        }
+    }
 }

@@ -119,7 +119,10 @@ fn question(texts: &Texts, model: &str, dialect: &str, losses: &mut Losses) -> M
         Map::from_iter([("model".to_owned(), Value::from(model)), ("input".to_owned(), Value::from(&*texts.inputs))]);
     fields.extend(texts.dimensions.map(|dimensions| ("dimensions".to_owned(), dimensions.into())));
     if texts.origin == Some(dialect) {
-        fields.extend(texts.extra.clone());
+        for (name, value) in &texts.extra {
+            // What was read is what is asked: a field without a meaning at the client's door may have one at the upstream's.
+            fields.entry(name.clone()).or_insert_with(|| value.clone());
+        }
     } else {
         texts.extra.keys().for_each(|name| losses.note(name.clone()));
     }

@@ -54,7 +54,10 @@ impl Dialect for Ollama {
 
     fn matrix(&self, body: &Bytes) -> Result<Matrix> {
         let answer: Answer = serde_json::from_slice(body).map_err(unreadable)?;
-        Matrix::of(answer.embeddings.into_iter().chain(answer.embedding))
+        match answer.embeddings {
+            Some(embeddings) => Matrix::of(embeddings),
+            None => Matrix::of(answer.embedding),
+        }
     }
 }
 
@@ -125,8 +128,8 @@ fn inputs(input: &RawValue) -> Result<Vec<String>, Misfit> {
 
 #[derive(Deserialize)]
 struct Answer {
-    #[serde(default)]
-    embeddings: Vec<Vec<f32>>,
+    embeddings: Option<Vec<Vec<f32>>>,
+    /// Of the older interface.
     embedding: Option<Vec<f32>>,
 }
 

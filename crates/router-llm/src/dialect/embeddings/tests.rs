@@ -79,7 +79,8 @@ fn a_question_is_put_into_other_words() {
     let ollama = r#"{"model":"x","input":["a","b"],"truncate":true,"dimensions":2,"keep_alive":"5m"}"#;
     let strict = r#"{"model":"x","input":"a","truncate":false}"#;
     let prompt = r#"{"model":"x","prompt":"a","options":{"num_ctx":1}}"#;
-    let table: [Case<'_>; 7] = [
+    let both = r#"{"model":"x","prompt":"a","input":"b","t.model":"y"}"#;
+    let table: [Case<'_>; 8] = [
         (&OPENAI, openai, &OPENAI, r#"{"model":"m","input":["aé"],"dimensions":2,"user":"u","input_type":"q"}"#, ""),
         (&OPENAI, openai, &OLLAMA, r#"{"model":"m","input":["aé"],"dimensions":2}"#, "user, input_type"),
         (&OLLAMA, ollama, &OPENAI, r#"{"model":"m","input":["a","b"],"dimensions":2}"#, "truncate, keep_alive"),
@@ -93,6 +94,7 @@ fn a_question_is_put_into_other_words() {
         (&OLLAMA, strict, &OPENAI, r#"{"model":"m","input":["a"]}"#, ""),
         (&OLLAMA_PROMPT, prompt, &OLLAMA, r#"{"model":"m","input":["a"],"options":{"num_ctx":1}}"#, ""),
         (&OLLAMA_PROMPT, prompt, &OPENAI, r#"{"model":"m","input":["a"]}"#, "options"),
+        (&OLLAMA_PROMPT, both, &OLLAMA, r#"{"model":"m","input":["a"],"t.model":"y"}"#, ""),
     ];
     for (from, question, to, expected, lost) in table {
         let mut losses = Losses::default();
@@ -114,20 +116,23 @@ fn vectors_are_read_in_the_order_of_their_texts_in_either_form() {
     let base64 = r#"{"data":[{"embedding":"AACAPwAAAMA=","index":0},{"embedding":"AABAQAAAkEA=","index":1}]}"#;
     let unnumbered = r#"{"data":[{"embedding":[1,-2]},{"embedding":[3,4.5]}]}"#;
     let ollama = r#"{"model":"m","embeddings":[[1,-2],[3,4.5]],"prompt_eval_count":4}"#;
-    let table: [(&dyn Language, &str); 4] =
-        [(&OPENAI, swapped), (&OPENAI, base64), (&OPENAI, unnumbered), (&OLLAMA, ollama)];
+    let both = r#"{"model":"m","embeddings":[[1,-2],[3,4.5]],"embedding":[5,6]}"#;
+    let table: [(&dyn Language, &str); 5] =
+        [(&OPENAI, swapped), (&OPENAI, base64), (&OPENAI, unnumbered), (&OLLAMA, ollama), (&OLLAMA, both)];
     for (language, answer) in table {
         let matrix = language.matrix(&body(answer)).unwrap();
         assert_eq!((matrix.width(), matrix.values()), (2, &[1.0, -2.0, 3.0, 4.5][..]), "{answer}");
     }
-    let wrong: [(&dyn Language, &str, &str); 7] = [
+    let wrong: [(&dyn Language, &str, &str); 9] = [
         (&OPENAI, r#"{"data":[{"index":0,"embedding":[1]},{"index":0,"embedding":[2]}]}"#, "one is numbered 0 where 1"),
         (&OPENAI, r#"{"data":[{"index":0,"embedding":[1]},{"index":1,"embedding":[2,3]}]}"#, "a vector has 2 numbers"),
         (&OPENAI, r#"{"data":[{"index":0,"embedding":"AACAPwA="}]}"#, "their base64 ends within a number"),
         (&OPENAI, r#"{"data":[{"index":0,"embedding":"?"}]}"#, "the answer's vectors cannot be read"),
         (&OPENAI, r#"{"data":[{"index":0,"embedding":[null]}]}"#, "the answer's vectors cannot be read"),
         (&OPENAI, r#"{"data":[{"index":0,"embedding":[]}]}"#, "a vector has 0 numbers"),
+        (&OPENAI, r#"{"data":[{"index":0,"embedding":"AADAfw=="}]}"#, "a vector holds what is no number"),
         (&OLLAMA, r#"{"embeddings":[["a"]]}"#, "the answer's vectors cannot be read"),
+        (&OLLAMA, r#"{"embeddings":[[1e39]]}"#, "number out of range"),
     ];
     for (language, answer, expected) in wrong {
         let error = language.matrix(&body(answer)).unwrap_err();

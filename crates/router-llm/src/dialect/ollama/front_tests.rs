@@ -71,6 +71,10 @@ fn a_generation_is_a_chat() {
         (json!({ "model": "m", "stream": false, "prompt": "hi" }), ask(vec![text(Role::User, "hi")])),
         (nothing, ask(vec![text(Role::User, "hi")])),
         (
+            json!({ "prompt": "hi", "messages": [{ "role": "user", "content": "a chat's" }], "tools": [{}] }),
+            ask(vec![text(Role::User, "hi")]),
+        ),
+        (
             gap,
             ask(vec![
                 text(Role::System, "Rust."),

@@ -93,8 +93,9 @@ pub fn unspoken(body: &[u8], told: Told) -> Option<Result<Vec<u8>>> {
 
 fn decode(body: &Bytes) -> Result<Prompt, Misfit> {
     let mut fields = Fields::of_body(body)?;
-    // The envelope speaks for these: the model is routed by, and the shape answered in.
-    for name in ["model", "stream"] {
+    // The envelope speaks for the first two: the model is routed by, and the shape answered in. The others mean nothing
+    // here, and would mean much in the chat that this becomes.
+    for name in ["model", "stream", "messages", "tools"] {
         fields.take_value(name);
     }
     refuse_what_only_ollama_can(&mut fields)?;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use router_core::{Error, Excess, Kind};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::NAME;
 use crate::dialect::refusal;
@@ -58,7 +58,8 @@ pub(in crate::dialect) fn tell_nowhere(error: &Error) -> (u16, Bytes) {
 
 /// The same in a stream that has begun, where clients know an error by its message and by nothing else.
 pub(super) fn tell_event(error: &Error) -> Bytes {
-    let one_line = refusal::in_one_line(tell(error).1, &["/error/message"], || tell_ourselves(error).1);
+    let is_known = |told: &Value| told.pointer("/error/message").is_some_and(Value::is_string);
+    let one_line = refusal::in_one_line(&tell(error).1, is_known, || tell_ourselves(error).1);
     [&b"data: "[..], &one_line, b"\n\n"].concat().into()
 }
 
@@ -97,6 +98,7 @@ mod tests {
         let table = [
             (theirs, Some(theirs)),
             (r#"{"error":"gpt","choices":[]}"#, None),
+            (r#"{"error":{"message":"no","message":7,"detail":"no"}}"#, None),
             (r#"{"choices":[{"error":{"message":"no","code":502},"finish_reason":"error"}]}"#, None),
         ];
         for (said, handed_on) in table {
@@ -106,7 +108,7 @@ mod tests {
             match handed_on {
                 Some(words) => assert_eq!(told, words.as_bytes()),
                 None => {
-                    let told: serde_json::Value = serde_json::from_slice(told).unwrap();
+                    let told: Value = serde_json::from_slice(told).unwrap();
                     assert!(told["error"]["message"].is_string() && told.get("choices").is_none(), "{told}");
                 }
             }

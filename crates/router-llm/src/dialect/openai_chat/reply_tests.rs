@@ -440,7 +440,7 @@ fn clients_are_told_in_their_own_shape() {
     assert_eq!(OPENAI_CHAT.error(&error, "r"), (422, own));
     let over_lines = Bytes::from("{\n\"error\":\n{\"message\":\"x\"}}");
     let event = OPENAI_CHAT.error_event(&OPENAI_CHAT.failure(500, &Meta::default(), over_lines), "r");
-    assert_eq!(event, "data: { \"error\": {\"message\":\"x\"}}\n\n");
+    assert_eq!(event, "data: {\"error\":{\"message\":\"x\"}}\n\n");
     let meta = Meta::from_iter([("retry-after", "7")]);
     let limited = OPENAI_CHAT.failure(429, &meta, Bytes::from("{}"));
     assert_eq!((limited.kind(), limited.wait()), (Kind::Limited, Some(Duration::from_secs(7))));

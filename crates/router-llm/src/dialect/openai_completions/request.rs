@@ -20,6 +20,7 @@ pub(super) fn decode(body: &Bytes) -> Result<Prompt, Misfit> {
         fields.take_value(name);
     }
     refuse_what_no_chat_can(&mut fields)?;
+    refuse_what_only_chats_have(&mut fields)?;
     let echo = fields.take::<bool>("echo")? == Some(true);
     let mut prompt = Prompt {
         messages: messages(&mut fields, echo)?,
@@ -55,6 +56,15 @@ fn refuse_what_no_chat_can(fields: &mut Fields<'_>) -> Result<(), Misfit> {
         return Err(Misfit::new("logprobs", "are not told here; leave it out"));
     }
     Ok(())
+}
+
+/// They would go to the upstream beside the message that the prompt becomes, or in its place.
+fn refuse_what_only_chats_have(fields: &mut Fields<'_>) -> Result<(), Misfit> {
+    let mut is_said = |name: &&str| fields.take_value(name).is_some_and(|value| value.get() != "[]");
+    match ["messages", "tools"].into_iter().find(&mut is_said) {
+        Some(name) => Err(Misfit::new(name, "belong to a chat; send them to /v1/chat/completions")),
+        None => Ok(()),
+    }
 }
 
 fn messages(fields: &mut Fields<'_>, echo: bool) -> Result<Vec<Message>, Misfit> {

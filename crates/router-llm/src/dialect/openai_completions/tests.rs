@@ -35,6 +35,7 @@ fn a_prompt_is_a_chat_of_one_message() {
     let cases = [
         (json!({ "prompt": "hi" }), ask("hi")),
         (json!({ "prompt": ["hi"], "n": 1, "best_of": 1, "logprobs": null, "echo": true, "suffix": "" }), ask("hi")),
+        (json!({ "prompt": "hi", "messages": [], "tools": [] }), ask("hi")),
         (json!({ "prompt": "fn a(", "suffix": "}" }), infilled),
         (
             json!({
@@ -64,6 +65,11 @@ fn what_no_chat_can_give_is_refused_by_name() {
             "best_of: only one answer is given to a prompt; send it again for another",
         ),
         (json!({ "prompt": "a", "logprobs": 0 }), "logprobs: are not told here; leave it out"),
+        (
+            json!({ "prompt": "a", "messages": [{ "role": "user", "content": "b" }] }),
+            "messages: belong to a chat; send them to /v1/chat/completions",
+        ),
+        (json!({ "prompt": "a", "tools": [{}] }), "tools: belong to a chat; send them to /v1/chat/completions"),
         (json!({ "prompt": "a", "echo": true, "suffix": "b" }), "echo: cannot be had with a suffix"),
     ];
     for (body, expected) in cases {

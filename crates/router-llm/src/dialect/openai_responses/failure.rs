@@ -42,7 +42,9 @@ pub(super) fn tell_event(error: &Error, request_id: &str, number: u64) -> Bytes 
     let (_, body) = tell(error);
     let told: Value = serde_json::from_slice(&body).unwrap_or_default();
     let of = |key: &str| told.pointer(&format!("/error/{key}")).cloned().unwrap_or_default();
-    let message = of("message").as_str().map_or_else(|| error.to_string(), str::to_owned);
+    let message = of("message");
+    let message = message.as_str().filter(|message| !message.is_empty());
+    let message = message.map_or_else(|| error.to_string(), str::to_owned);
     let code = if of("code").is_null() { of("type") } else { of("code") };
     let event = json!({
         "type": "error", "sequence_number": number, "code": code, "message": message, "param": of("param"),
