@@ -197,6 +197,20 @@ pub trait Peer: Send + Sync {
 
     /// What the caller's client said it can do, as its protocol writes it; `{}` when it said nothing.
     fn capabilities(&self) -> Raw;
+
+    /// The session that the caller asks in, where his protocol has such a thing.
+    fn session(&self) -> Option<SessionMark> {
+        None
+    }
+}
+
+/// Which session a call belongs to.
+#[derive(Clone, Debug)]
+pub struct SessionMark {
+    /// Nobody else's.
+    pub id: Arc<str>,
+    /// Cancelled when it is over.
+    pub over: CancellationToken,
 }
 
 /// Something an upstream says while it works.

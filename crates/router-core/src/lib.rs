@@ -19,7 +19,7 @@ mod store;
 pub mod tool;
 mod upstream;
 
-pub use cx::{Caller, Cx, NoPeer, Note, Peer, Pulse, Trail};
+pub use cx::{Caller, Cx, NoPeer, Note, Peer, Pulse, SessionMark, Trail};
 pub use error::{Error, Excess, Kind, Outcome, Result, Verbatim};
 pub use meter::{Charge, Fact, Meter, NoMeter, Observation, Strategy};
 pub use query::{Fingerprint, Query, Repeat, Scope};

@@ -5,11 +5,13 @@ use std::{collections::VecDeque, sync::atomic::Ordering, time::Duration};
 use router_core::{Error, Kind, Outcome, Result};
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::client::{Channel, Era, Greeting, Launch, Link, Protocol, Reach, ServerSpec, Surroundings, follow};
+use crate::client::{
+    Channel, Era, Greeting, HealthCheck, Launch, Link, Protocol, Reach, ServerSpec, Surroundings, follow,
+};
 
 /// How long a server may take to answer its first question: a cold `npx` or `uvx` downloads what it starts.
 const START_MAX: Duration = Duration::from_mins(2);
@@ -17,7 +19,7 @@ const START_MAX: Duration = Duration::from_mins(2);
 const BACKOFF: Duration = Duration::from_secs(1);
 /// The longest.
 const BACKOFF_MAX: Duration = Duration::from_mins(1);
-/// This many restarts within [`WINDOW`] are enough.
+/// This many restarts of a program within [`WINDOW`] are enough, unless somebody says otherwise.
 const RESTARTS_MAX: usize = 5;
 const WINDOW: Duration = Duration::from_mins(5);
 /// After this long a server counts as well again.
@@ -64,9 +66,11 @@ impl State {
             }
             Self::Failed { error } => {
                 Error::new(error.kind(), format!("failed too often and is not started again: {}", error.message()))
-                    .hint("mend the cause, then restart the router")
+                    .hint("mend the cause, then `mcp-router servers restart NAME`")
             }
-            Self::Stopped => Error::new(Kind::Unavailable, "the server was stopped"),
+            Self::Stopped => {
+                Error::new(Kind::Unavailable, "the server was stopped").hint("`mcp-router servers start NAME`")
+            }
         };
         Some(Err(refusal.outcome_is(Outcome::NotSent)))
     }
@@ -81,17 +85,27 @@ impl State {
 
 /// What somebody wants of a supervisor.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Order {
+pub enum Order {
+    /// Start it, unless it runs.
+    Start,
     /// Start anew, and forget the past.
     Restart,
-    /// End it for good.
+    /// End it, until somebody starts it again.
     Stop,
+}
+
+/// What a supervisor has to do next.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Next {
+    Obey(Order),
+    /// The router shuts down, or nobody is left who could want something.
+    Leave,
 }
 
 /// Why a connection is no more.
 enum End {
     Broke,
-    Ordered(Order),
+    Told(Next),
 }
 
 /// The owner of one server.
@@ -114,28 +128,48 @@ impl Supervisor {
         state: watch::Sender<State>,
         (orders, shutdown): (mpsc::Receiver<Order>, CancellationToken),
     ) -> Self {
-        let restarts = Restarts::new(match spec.reach {
-            Reach::Program(_) => Patience::Bounded,
-            Reach::Http(_) => Patience::Endless,
+        let restarts = Restarts::new(match (&spec.reach, spec.restarts) {
+            // What is not there does not come by waiting.
+            (Reach::Absent(_), _) => Patience::Times(0),
+            (_, Some(times)) => Patience::Times(times.try_into().unwrap_or(usize::MAX)),
+            (Reach::Program(_), None) => Patience::Times(RESTARTS_MAX),
+            (Reach::Http(_), None) => Patience::Endless,
         });
-        Self { spec, launch, around, state, orders: Orders { orders, shutdown }, restarts, known: None }
+        let known = spec.era;
+        Self { spec, launch, around, state, orders: Orders { orders, shutdown }, restarts, known }
     }
 
-    /// Runs until it is told to stop, or nobody can tell it any more.
+    /// Runs until the router shuts down.
     pub(crate) async fn run(mut self) {
         loop {
-            let order = match self.life().await {
+            let next = match self.life().await {
                 End::Broke => self.rest().await,
-                End::Ordered(order) => Some(order),
+                End::Told(next) => Some(next),
             };
-            match order {
-                Some(Order::Stop) => break,
-                Some(Order::Restart) => self.restarts.forget(),
+            let next = match next {
+                Some(Next::Obey(Order::Stop)) => self.stand_still().await,
+                next => next,
+            };
+            match next {
+                Some(Next::Leave) => break,
+                Some(Next::Obey(_)) => self.restarts.forget(),
                 None => {}
             }
             self.around.tally.restarts.fetch_add(1, Ordering::Relaxed);
         }
         self.state.send_replace(State::Stopped);
+    }
+
+    /// Stopped, until somebody wants it to run again.
+    async fn stand_still(&mut self) -> Option<Next> {
+        self.state.send_replace(State::Stopped);
+        tracing::info!(server = %self.spec.name, "stopped by order");
+        loop {
+            let next = self.orders.next().await;
+            if next != Next::Obey(Order::Stop) {
+                return Some(next);
+            }
+        }
     }
 
     /// One connection from its opening to its end.
@@ -159,7 +193,7 @@ impl Supervisor {
     async fn meet(&mut self, link: &mut Link) -> Result<Greeting, End> {
         let (channel, protocol) = (link.channel(), self.protocol());
         let met = tokio::select! {
-            order = self.orders.next() => return Err(End::Ordered(order)),
+            next = self.orders.unless_running() => return Err(End::Told(next)),
             met = channel.greet(protocol, Instant::now() + START_MAX) => met,
             error = link.over() => Err(error),
         };
@@ -174,6 +208,7 @@ impl Supervisor {
             }
         };
         self.known = Some(greeting.era);
+        (self.spec.on_era)(greeting.era);
         tracing::info!(server = %self.spec.name, era = greeting.era.as_str(), version = %greeting.version, "ready");
         self.state.send_replace(State::Ready(Met { channel, greeting: greeting.clone(), pid: link.pid() }));
         self.around.changes.tell();
@@ -182,21 +217,21 @@ impl Supervisor {
 
     async fn serve(&mut self, link: &mut Link, greeting: &Greeting) -> End {
         let (since, channel) = (Instant::now(), link.channel());
-        tokio::select! {
-            error = link.over() => {
-                self.down(&error, since.elapsed());
-                End::Broke
-            }
-            order = self.orders.next() => End::Ordered(order),
+        let died = tokio::select! {
+            error = link.over() => error,
+            error = watch_over(&channel, self.spec.health) => error,
+            next = self.orders.unless_running() => return End::Told(next),
             never = follow(&channel, greeting, &self.around.changes) => match never {},
-        }
+        };
+        self.down(&link.explain(&died), since.elapsed());
+        End::Broke
     }
 
     fn protocol(&self) -> Protocol {
-        match (self.spec.protocol, self.known, &self.spec.reach) {
-            (Protocol::Auto, Some(Era::Legacy), Reach::Program(_)) => Protocol::Legacy,
-            (Protocol::Auto, Some(Era::Modern), Reach::Program(_)) => Protocol::Modern,
-            (protocol, _, _) => protocol,
+        match (self.spec.protocol, self.known) {
+            (Protocol::Auto, Some(Era::Legacy)) => Protocol::Legacy,
+            (Protocol::Auto, Some(Era::Modern)) => Protocol::Modern,
+            (protocol, _) => protocol,
         }
     }
 
@@ -208,14 +243,14 @@ impl Supervisor {
             tracing::warn!(server = %self.spec.name, %error, next_start = ?pause, "down");
             State::BackingOff { error: error.clone(), until: now + pause }
         } else {
-            tracing::error!(server = %self.spec.name, %error, "down too often: mend the cause, then restart the router");
+            tracing::error!(server = %self.spec.name, %error, "down too often: mend the cause, then restart it");
             State::Failed { error: error.clone() }
         };
         self.state.send_replace(state);
     }
 
     /// Waits until the next start is due, or somebody wants something.
-    async fn rest(&mut self) -> Option<Order> {
+    async fn rest(&mut self) -> Option<Next> {
         let until = match &*self.state.borrow() {
             State::BackingOff { until, .. } => Some(*until),
             State::Starting | State::Ready(_) | State::Failed { .. } | State::Stopped => None,
@@ -223,9 +258,27 @@ impl Supervisor {
         let Some(until) = until else { return Some(self.orders.next().await) };
         tokio::select! {
             biased;
-            order = self.orders.next() => Some(order),
+            next = self.orders.next() => Some(next),
             () = sleep_until(until) => None,
         }
+    }
+}
+
+/// Asks an idle server for a sign of life now and then; returns when it gives none.
+async fn watch_over(channel: &Channel, check: Option<HealthCheck>) -> Error {
+    let Some(HealthCheck { interval, timeout }) = check else { return std::future::pending().await };
+    let mut heard = channel.heard();
+    loop {
+        sleep(interval).await;
+        let now = channel.heard();
+        // Whoever is at work, or has spoken meanwhile, need not be asked.
+        if std::mem::replace(&mut heard, now) != now || now.is_none() {
+            continue;
+        }
+        if let Err(error) = channel.ping(timeout).await {
+            return error;
+        }
+        heard = channel.heard();
     }
 }
 
@@ -236,10 +289,20 @@ struct Orders {
 }
 
 impl Orders {
-    async fn next(&mut self) -> Order {
+    async fn next(&mut self) -> Next {
         tokio::select! {
-            order = self.orders.recv() => order.unwrap_or(Order::Stop),
-            () = self.shutdown.cancelled() => Order::Stop,
+            order = self.orders.recv() => order.map_or(Next::Leave, Next::Obey),
+            () = self.shutdown.cancelled() => Next::Leave,
+        }
+    }
+
+    /// What a server that runs, or is on its way up, is to do; it need not be told to start.
+    async fn unless_running(&mut self) -> Next {
+        loop {
+            let next = self.next().await;
+            if next != Next::Obey(Order::Start) {
+                return next;
+            }
         }
     }
 }
@@ -247,8 +310,8 @@ impl Orders {
 /// How often a server may come back.
 #[derive(Clone, Copy, PartialEq)]
 enum Patience {
-    /// A program of ours that keeps falling is broken.
-    Bounded,
+    /// A program of ours that keeps falling is broken: so often within [`WINDOW`].
+    Times(usize),
     /// Somebody else's server may be away for as long as it likes.
     Endless,
 }
@@ -275,13 +338,12 @@ impl Restarts {
             self.forget();
         }
         self.recent.retain(|&restart| now.duration_since(restart) < WINDOW);
-        if self.recent.len() >= RESTARTS_MAX {
-            if self.patience == Patience::Bounded {
+        if let Patience::Times(times) = self.patience {
+            if self.recent.len() >= times {
                 return None;
             }
-            self.recent.pop_front();
+            self.recent.push_back(now);
         }
-        self.recent.push_back(now);
         let pause = BACKOFF.saturating_mul(1 << self.in_a_row.min(6)).min(BACKOFF_MAX);
         self.in_a_row += 1;
         Some(pause.mul_f64(0.5 + fastrand::f64() / 2.0))
@@ -308,16 +370,17 @@ mod tests {
 
     #[test]
     fn five_falls_in_five_minutes_are_enough() {
-        let mut restarts = Restarts::new(Patience::Bounded);
+        let mut restarts = Restarts::new(Patience::Times(RESTARTS_MAX));
         assert_eq!(pauses(&mut restarts, SECOND, 6), [Some(1), Some(2), Some(4), Some(8), Some(16), None]);
         assert_eq!(restarts.next(Instant::now() + 6 * SECOND, Duration::ZERO), None, "and stay enough");
         restarts.forget();
         assert_eq!(pauses(&mut restarts, SECOND, 1), [Some(1)]);
+        assert_eq!(pauses(&mut Restarts::new(Patience::Times(0)), SECOND, 2), [None, None]);
     }
 
     #[test]
     fn a_fall_now_and_then_is_forgiven() {
-        let mut restarts = Restarts::new(Patience::Bounded);
+        let mut restarts = Restarts::new(Patience::Times(RESTARTS_MAX));
         assert!(pauses(&mut restarts, Duration::from_secs(61), 50).iter().all(Option::is_some));
         let now = Instant::now() + Duration::from_secs(4000);
         assert!(restarts.next(now, WELL_AFTER).unwrap() <= BACKOFF, "long up is well again");
@@ -328,6 +391,6 @@ mod tests {
         let mut restarts = Restarts::new(Patience::Endless);
         let pauses = pauses(&mut restarts, SECOND, 100);
         assert!(pauses.iter().all(|pause| pause.is_some_and(|pause| pause <= 64)));
-        assert!(restarts.recent.len() <= RESTARTS_MAX);
+        assert!(restarts.recent.is_empty());
     }
 }

@@ -14,7 +14,7 @@ use router_core::{
     Caller, Cx, Error, Kind, Outcome, Raw, Result, Secret, Upstream,
     tool::{Answer, Lookup, ToolCall, What},
 };
-use router_mcp::client::{Era, Launch, McpServer, Program, Protocol, Reach, ServerSpec, ServerState};
+use router_mcp::client::{Era, Launch, McpServer, Order, Program, Protocol, Reach, ServerSpec, ServerState};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -37,7 +37,7 @@ impl Bench {
         let args = ["server"].iter().chain(words).map(|&word| word.to_owned()).collect();
         let mut program = Program { command: FIXTURE.to_owned(), args, env: Vec::new(), cwd: None };
         change(&mut program);
-        let spec = ServerSpec { name: "fixture".into(), reach: Reach::Program(program), protocol };
+        let spec = ServerSpec { protocol, ..ServerSpec::new("fixture", Reach::Program(program)) };
         let environment = [("PATH", "/usr/bin:/bin"), ("ROUTER_CANARY", "inherited")];
         let launch = Launch::new(FIXTURE, environment.map(|(name, value)| (name.into(), value.into())));
         Self { server: McpServer::start(spec, launch, &tasks, shutdown.clone()), tasks, shutdown }
@@ -331,10 +331,10 @@ async fn a_child_sees_what_was_declared_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_restart_forgives_and_a_stop_is_final() {
+async fn a_restart_forgives_and_a_stop_lasts_until_the_next_start() {
     let bench = Bench::with(Protocol::Auto, &["dies=tools/list"], |_| {});
     bench.echo().await;
-    bench.server.restart();
+    bench.server.order(Order::Restart).await;
     let mut changed = bench.server.changed();
     changed.borrow_and_update();
     changed.changed().await.unwrap();
@@ -342,6 +342,9 @@ async fn a_restart_forgives_and_a_stop_is_final() {
     bench.server.stop().await;
     assert_eq!(bench.server.status().state, ServerState::Stopped);
     assert_eq!(bench.failure("echo").await.message(), "the server was stopped");
+    bench.server.order(Order::Start).await;
+    bench.state(ServerState::Ready).await;
+    assert_eq!(bench.echo().await, ECHO);
     bench.end().await;
 }
 

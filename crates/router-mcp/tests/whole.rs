@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use router_core::{Caller, Cx, Upstream};
 use router_mcp::{
     catalog::{Catalog, Offer},
-    client::{Launch, McpServer, Program, Protocol, Reach, ServerSpec, ServerState},
+    client::{Launch, McpServer, Program, Reach, ServerSpec, ServerState},
     server::{Front, Setup},
 };
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ impl Bench {
         let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
         let args = ["server"].iter().chain(words).map(|&word| word.to_owned()).collect();
         let program = Program { command: FIXTURE.to_owned(), args, env: Vec::new(), cwd: None };
-        let spec = ServerSpec { name: "fix".into(), reach: Reach::Program(program), protocol: Protocol::Auto };
+        let spec = ServerSpec::new("fix", Reach::Program(program));
         let server = McpServer::start(spec, Launch::new(FIXTURE, []), &tasks, shutdown.clone());
         let offer = Offer {
             name: "fix".into(),

@@ -48,12 +48,49 @@ pub enum Command {
     },
     /// Serve one MCP client over standard input and output.
     Stdio,
+    /// Show the MCP servers of the router that runs on this machine, or order them about.
+    Servers {
+        /// `list` when nothing is said.
+        #[command(subcommand)]
+        order: Option<ServersOrder>,
+    },
     /// End every process below this one when the router is gone: started by the router itself.
     #[command(name = "__guard", hide = true)]
     Guard {
         /// What the router tells it, and the command to start.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
+    },
+}
+
+/// What becomes of the MCP servers of the running router.
+#[derive(Clone, Debug, Default, PartialEq, Subcommand)]
+pub enum ServersOrder {
+    /// How each of them is (the default).
+    #[default]
+    List,
+    /// Start one that was stopped.
+    Start {
+        /// Its name in the configuration.
+        server: String,
+    },
+    /// Stop one: its calls fail until it is started again.
+    Stop {
+        /// Its name in the configuration.
+        server: String,
+    },
+    /// Start one anew, also when it has failed too often.
+    Restart {
+        /// Its name in the configuration.
+        server: String,
+    },
+    /// The last lines that one wrote to its stderr.
+    Logs {
+        /// Its name in the configuration.
+        server: String,
+        /// How many.
+        #[arg(long, short = 'n', default_value_t = 100)]
+        lines: usize,
     },
 }
 

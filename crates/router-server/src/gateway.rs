@@ -18,7 +18,7 @@ use router_llm::{
     route::Names,
     tokens::Counter,
 };
-use router_mcp::server::Front;
+use router_mcp::{client::Instances, server::Front};
 use tokio::time::Instant;
 
 use crate::{health::Component, telemetry::metrics::Metrics};
@@ -100,6 +100,8 @@ pub struct Mcp {
     pub all: Arc<Front>,
     /// Each alone, under its own names.
     pub each: BTreeMap<Name, Arc<Front>>,
+    /// The servers themselves, for whoever looks after them.
+    pub servers: BTreeMap<Name, Arc<Instances>>,
 }
 
 /// Something whose health is told.

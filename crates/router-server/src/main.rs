@@ -6,11 +6,13 @@ mod backup;
 mod cli;
 mod clock;
 mod config;
+mod control;
 mod gateway;
 mod health;
 mod http;
 mod import;
 mod serve;
+mod servers;
 mod shutdown;
 mod stdio;
 mod store;
@@ -22,7 +24,7 @@ use std::{io::Write, path::Path, process::ExitCode};
 use clap::Parser;
 
 use crate::{
-    cli::{Cli, Command, Flags},
+    cli::{Cli, Command, Flags, ServersOrder},
     config::{Config, Environment, Warning},
     telemetry::log,
 };
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Command::Check => with_config(&flags, |config| print(&format!("{}: ok\n", place(&config)))),
         Command::Schema => print(&config::schema()),
         Command::Import { file } => run_import(&file),
+        Command::Servers { order } => with_config(&flags, |config| run_servers(&config, &order.unwrap_or_default())),
         Command::Guard { arguments } => router_mcp::guard::run(arguments),
     }
 }
@@ -87,6 +90,19 @@ fn run_import(file: &Path) -> ExitCode {
         }
         Err(why) => {
             tell(&format!("error: {why}"));
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// Asks the router that is running, or orders it.
+fn run_servers(config: &Config, order: &ServersOrder) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let told = runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(servers::obey(config, order)));
+    match told {
+        Ok(told) => print(&told),
+        Err(error) => {
+            tell(&format!("error: {error:#}"));
             ExitCode::from(FAILED)
         }
     }

@@ -10,8 +10,12 @@ use tokio::{
 
 use crate::{
     config::{Address, Config, ProviderSettings},
+    control,
     gateway::Gateway,
-    http::{House, accept, door::Door},
+    http::{
+        House, accept,
+        door::{Door, KeyHolder},
+    },
     shutdown::Shutdown,
     stdio,
     telemetry::metrics::Metrics,
@@ -30,10 +34,16 @@ pub async fn serve(mut config: Config) -> Result<()> {
         TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr().context("the address that is listened on")?;
     let gateway = wire::gateway(&config, &Metrics::new(), &shutdown)?;
-    let keys = config.keys.iter().map(|key| (&*key.name, &*key.tenant, &key.key));
+    let keys = config.keys.iter().map(|key| KeyHolder {
+        name: &key.name,
+        tenant: &key.tenant,
+        key: &key.key,
+        admin: key.admin,
+    });
     let door = Door::new(keys, address.ip(), &config.allowed_hosts, &config.allowed_origins);
     announce(&format!("http://{address}"), &config)?;
     drain_on(&shutdown, &gateway);
+    control::serve(&config, address.port(), Arc::clone(&gateway), &shutdown);
     let house = House::new(gateway, door);
     let enter = move |request| Arc::clone(&house).enter(request);
     accept::accept(listener, accept::ConnectionLimits::default(), &shutdown, enter).await;

@@ -39,6 +39,14 @@ impl Era {
             Self::Modern => "modern",
         }
     }
+
+    /// The question for a sign of life.
+    pub(super) fn ping(self) -> (&'static str, Raw) {
+        match self {
+            Self::Legacy => ("ping", fields::empty()),
+            Self::Modern => (DISCOVER, discover_params()),
+        }
+    }
 }
 
 /// The newest legacy revision: what `initialize` asks for.

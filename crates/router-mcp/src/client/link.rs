@@ -1,8 +1,8 @@
 //! A connection to a server, whatever carries it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use router_core::{Cx, Error, Raw, Result, tool::Answer};
+use router_core::{Cx, Error, Kind, Outcome, Raw, Result, tool::Answer};
 use tokio::time::Instant;
 
 use super::{
@@ -27,6 +27,7 @@ impl Link {
         match &spec.reach {
             Reach::Program(program) => Ok(Self::Pipe(Box::new(Process::start(&spec.name, program, launch, around)?))),
             Reach::Http(endpoint) => Ok(Self::Http(Arc::new(Remote::new(&spec.name, endpoint, around)?))),
+            Reach::Absent(why) => Err(Error::new(Kind::Unavailable, why.clone()).outcome_is(Outcome::NotSent)),
         }
     }
 
@@ -92,6 +93,26 @@ impl Channel {
             Self::Pipe(session) => session.news(params).await,
             Self::Http(remote) => remote.news(params).await,
         }
+    }
+
+    /// How often the server has said something; `None` while somebody waits for it: his own patience decides then.
+    pub(crate) fn heard(&self) -> Option<u64> {
+        match self {
+            Self::Pipe(session) => session.is_idle().then(|| session.heard()),
+            Self::Http(remote) => remote.is_idle().then(|| remote.heard()),
+        }
+    }
+
+    /// Asks for a sign of life; the error when there is none within `patience`.
+    pub(crate) async fn ping(&self, patience: Duration) -> Result<()> {
+        let answered = match self {
+            Self::Pipe(session) => session.ping(Instant::now() + patience).await,
+            Self::Http(remote) => remote.ping(Instant::now() + patience).await,
+        };
+        answered.map_err(|error| {
+            let silent = error.kind() == Kind::Deadline;
+            if silent { Error::new(Kind::Unavailable, format!("no sign of life within {patience:?}")) } else { error }
+        })
     }
 
     pub(crate) async fn call(&self, cx: &Cx, question: Question<'_>) -> Result<Answer> {

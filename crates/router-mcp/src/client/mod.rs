@@ -5,6 +5,7 @@ mod changes;
 mod eras;
 mod greet;
 mod http;
+mod instances;
 pub(crate) mod lines;
 mod link;
 mod listener;
@@ -15,7 +16,7 @@ mod session;
 mod stdio;
 mod tail;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use ::http::{HeaderName, Uri};
 use router_core::{
@@ -24,10 +25,11 @@ use router_core::{
 };
 use tokio_util::task::TaskTracker;
 
-use self::{changes::Changes, eras::Request};
+use self::{changes::Changes, eras::Request, tail::Tail};
 pub use self::{
     eras::{Era, Greeting, Protocol},
-    server::{McpServer, ServerState, ServerStatus},
+    instances::{InstanceLimits, Instances, Isolated, Isolation},
+    server::{McpServer, Order, ServerState, ServerStatus},
     stdio::{Launch, Program},
 };
 pub(crate) use self::{
@@ -37,7 +39,7 @@ pub(crate) use self::{
 };
 
 /// A server as the configuration describes it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone)]
 pub struct ServerSpec {
     /// Its name, also the prefix of its tools.
     pub name: Name,
@@ -45,6 +47,31 @@ pub struct ServerSpec {
     pub reach: Reach,
     /// What it is spoken to.
     pub protocol: Protocol,
+    /// What it spoke when it was last met, where somebody remembers: it is spoken to first.
+    pub era: Option<Era>,
+    /// Told what it speaks, whenever it was met.
+    pub on_era: Arc<dyn Fn(Era) + Send + Sync>,
+    /// When it is asked for a sign of life; `None`: only when a call took too long.
+    pub health: Option<HealthCheck>,
+    /// How often it is started again within 5 min before it counts as failed; `None`: as usual.
+    pub restarts: Option<u32>,
+}
+
+impl ServerSpec {
+    /// A server of which nothing is known.
+    pub fn new(name: impl Into<Name>, reach: Reach) -> Self {
+        let on_era: Arc<dyn Fn(Era) + Send + Sync> = Arc::new(|_| ());
+        Self { name: name.into(), reach, protocol: Protocol::Auto, era: None, on_era, health: None, restarts: None }
+    }
+}
+
+/// How a server that says nothing is looked after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// After how much silence it is asked for a sign of life.
+    pub interval: Duration,
+    /// How long it may take to give one.
+    pub timeout: Duration,
 }
 
 /// How a server is reached.
@@ -54,6 +81,8 @@ pub enum Reach {
     Program(Program),
     /// Over Streamable HTTP.
     Http(Endpoint),
+    /// Not at all: what it needs to run is not on this machine. The reason, and what would mend it.
+    Absent(String),
 }
 
 /// A server that somebody else runs.
@@ -71,11 +100,18 @@ pub(crate) struct Surroundings {
     pub(crate) changes: Changes,
     pub(crate) tally: Arc<Tally>,
     pub(crate) tasks: TaskTracker,
+    /// What its processes complain about.
+    pub(crate) complaints: Arc<Tail>,
 }
 
 impl Surroundings {
-    pub(crate) fn new(tasks: &TaskTracker) -> Self {
-        Self { changes: Changes::new(), tally: Arc::default(), tasks: tasks.clone() }
+    pub(crate) fn new(reach: &Reach, tasks: &TaskTracker) -> Self {
+        let secrets = match reach {
+            Reach::Program(program) => program.env.iter().map(|(_, value)| value.clone()).collect(),
+            Reach::Http(_) | Reach::Absent(_) => Vec::new(),
+        };
+        let complaints = Arc::new(Tail::hiding(secrets));
+        Self { changes: Changes::new(), tally: Arc::default(), tasks: tasks.clone(), complaints }
     }
 }
 

@@ -16,8 +16,9 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Channel, Era, Launch, Question, ServerSpec, Surroundings};
+pub use crate::supervisor::Order;
 use crate::{
-    supervisor::{Order, State, Supervisor},
+    supervisor::{State, Supervisor},
     view::{Revision, ServerView},
 };
 
@@ -39,7 +40,7 @@ pub struct McpServer {
 impl McpServer {
     /// Starts the server in the background. Calls that come before it is ready wait for it, within their deadlines.
     pub fn start(spec: ServerSpec, launch: Launch, tasks: &TaskTracker, shutdown: CancellationToken) -> Arc<Self> {
-        let around = Surroundings::new(tasks);
+        let around = Surroundings::new(&spec.reach, tasks);
         let name = Arc::clone(&spec.name);
         let (sender, state) = watch::channel(State::Starting);
         let (orders, receiver) = mpsc::channel(4);
@@ -80,16 +81,23 @@ impl McpServer {
         self.around.changes.listen()
     }
 
-    /// Starts the server anew, also one that failed too often. Calls in flight fail.
-    pub fn restart(&self) {
-        let _ = self.orders.try_send(Order::Restart);
+    /// Orders the server to be started, restarted (also one that failed too often) or stopped. Calls in flight fail by
+    /// the last two. Obeyed in the background, in their order.
+    pub async fn order(&self, order: Order) {
+        // Without a supervisor the router is on its way out, and so is the server.
+        let _ = self.orders.send(order).await;
     }
 
-    /// Ends the server for good, and waits until it has gone.
+    /// Ends the server, and waits until it has gone.
     pub async fn stop(&self) {
-        let _ = self.orders.try_send(Order::Stop);
+        self.order(Order::Stop).await;
         let mut state = self.state.clone();
         let _ = timeout(STOP_MAX, state.wait_for(|state| matches!(state, State::Stopped))).await;
+    }
+
+    /// The last lines that the server wrote to its stderr, over all its processes.
+    pub fn logs(&self, lines: usize) -> Vec<String> {
+        self.around.complaints.lines(lines)
     }
 
     async fn ask(&self, cx: &Cx, question: Question<'_>) -> Result<Answer> {
@@ -222,14 +230,19 @@ mod tests {
     use router_core::Caller;
     use tokio::time::Instant;
 
-    use super::*;
+    use super::{super::Reach, *};
 
     #[tokio::test(start_paused = true)]
     async fn a_call_that_cannot_wait_for_the_start_any_longer_says_so_before_its_time_is_up() {
         let tasks = TaskTracker::new();
         let (_sender, state) = watch::channel(State::Starting);
         let (orders, _receiver) = mpsc::channel(1);
-        let server = McpServer { name: "s".into(), state, orders, around: Surroundings::new(&tasks) };
+        let server = McpServer {
+            name: "s".into(),
+            state,
+            orders,
+            around: Surroundings::new(&Reach::Absent(String::new()), &tasks),
+        };
         for (allowed, waited, kind) in [
             (30_000, 10_000, Kind::Unavailable),
             (10_000, 9_750, Kind::Deadline),

@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 use super::{
     Question, answer,
     changes::Changes,
-    eras::{self, DISCOVER, Era, Greeting, discover_params},
+    eras::{self, Era, Greeting},
     lines::Edges,
     listener::{self, Listener},
     news::{ENDLESS, Ended, LISTEN},
@@ -139,16 +139,28 @@ impl Session {
     }
 
     async fn shows_life(&self) -> bool {
-        let (before, until) = (self.heard.load(Ordering::Relaxed), Instant::now() + SILENT_MAX);
-        let answered = match self.era() {
-            Era::Legacy => self.request("ping", &Raw::trusted("{}"), until).await,
-            Era::Modern => self.request(DISCOVER, &discover_params(), until).await,
-        };
-        if answered.is_ok() {
+        let (before, until) = (self.heard(), Instant::now() + SILENT_MAX);
+        if self.ping(until).await.is_ok() {
             return true;
         }
         sleep_until(until).await;
-        self.heard.load(Ordering::Relaxed) != before
+        self.heard() != before
+    }
+
+    /// Whether no caller waits. What we wait for ourselves (news) lasts for ever, and does not count.
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.lock().callers.values().all(|waiter| waiter.listener.is_none())
+    }
+
+    /// How many messages the server has sent.
+    pub(super) fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    /// Asks for a sign of life. Whatever is answered is one.
+    pub(super) async fn ping(&self, until: Instant) -> Result<()> {
+        let (method, params) = self.era().ping();
+        self.request(method, &params, until).await.map(drop)
     }
 
     /// Asks for news of the lists; a legacy server tells it unasked.

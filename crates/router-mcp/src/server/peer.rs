@@ -3,7 +3,7 @@
 use std::{pin::Pin, sync::Arc};
 
 use bytes::Bytes;
-use router_core::{Error, Kind, Note, Peer, Raw, Result};
+use router_core::{Error, Kind, Note, Peer, Raw, Result, SessionMark};
 use tokio::sync::mpsc;
 
 use super::{meta::Level, session::Session};
@@ -61,5 +61,10 @@ impl Peer for Requester {
 
     fn capabilities(&self) -> Raw {
         self.capabilities.clone()
+    }
+
+    fn session(&self) -> Option<SessionMark> {
+        let session = self.session.as_ref()?;
+        Some(SessionMark { id: Arc::from(&*session.id), over: session.over.clone() })
     }
 }

@@ -8,8 +8,9 @@ use super::{
     known::KnownFile,
     leaf::{self, Bytes, Count, FilePath, Hidden, Link, Period, Positive, Rate, Share, Switch, Text, Time, words},
     read::{Map, Read, Reader, Spanned, section},
-    settings::{DialectName, LogFormat, ProtocolEra, ProviderKind},
+    settings::{DialectName, LogFormat, ProtocolEra, ProviderKind, ServerIsolation},
     tree::{Node, Value},
+    upkeep::{HealthFile, InstancesFile, RuntimeFile},
 };
 
 section! {
@@ -264,6 +265,16 @@ section! {
         disabled_tools as "disabledTools": Vec<Spanned<Text>>,
         /// Gemini's word for `disabledTools`.
         exclude_tools as "excludeTools": Vec<Spanned<Text>>,
+        /// Who has it to himself; otherwise nobody, and one process or session serves all.
+        isolation: ServerIsolation,
+        /// How many of it there may be, where it is not shared.
+        instances: InstancesFile,
+        /// When it is asked for a sign of life.
+        health_check: HealthFile,
+        /// How often it is started again within 5 min before it counts as failed; otherwise 5.
+        max_restarts: Count,
+        /// The interpreter it needs, in a version that the command alone does not tell.
+        runtime: RuntimeFile,
     }
     open {
         "autoApprove": "which calls need no question is the client's to decide; this has no effect here",
@@ -461,6 +472,8 @@ section! {
         key: Hidden,
         /// Whose answers its bearer may share; otherwise only his own.
         tenant: Text,
+        /// Whether it opens /admin, too.
+        admin: Switch,
     }
 }
 

@@ -24,6 +24,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod upkeep;
 
 use std::path::{Path, PathBuf};
 
@@ -32,8 +33,8 @@ pub use self::{
     environment::{Environment, example},
     problem::{Problems, Warning},
     settings::{
-        Choice, Config, DialectName, Launch, LogFormat, LogSettings, MODEL_FILES, ModelName, Privacy, ProtocolEra,
-        ProviderKind, ProviderSettings, ServerSettings, StandbySource,
+        Choice, Config, DialectName, Language, Launch, LogFormat, LogSettings, MODEL_FILES, ModelName, Privacy,
+        ProtocolEra, ProviderKind, ProviderSettings, Runtime, ServerIsolation, ServerSettings, StandbySource,
     },
 };
 use self::{

@@ -10,9 +10,8 @@ use router_core::{
         timeout::TimeoutPolicy,
     },
 };
-use router_llm::models::Said;
-
-use router_llm::enhance::Template;
+use router_llm::{enhance::Template, models::Said};
+use router_mcp::client::{HealthCheck, InstanceLimits};
 
 use super::{address::Address, leaf::words};
 
@@ -250,6 +249,65 @@ pub struct ServerSettings {
     pub on_error: Vec<StandbySource>,
     /// Tools that nobody gets to see.
     pub disabled_tools: Vec<String>,
+    /// How it is kept running.
+    pub upkeep: Upkeep,
+}
+
+/// How a server is kept running.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Upkeep {
+    /// Who has it to himself.
+    pub isolation: ServerIsolation,
+    /// How many of it there may be, where it is not shared.
+    pub instances: InstanceLimits,
+    /// When it is asked for a sign of life.
+    pub health: Option<HealthCheck>,
+    /// The interpreter it needs.
+    pub runtime: Option<Runtime>,
+    /// How often it is started again, where that is said.
+    pub max_restarts: Option<u32>,
+}
+
+impl Default for Upkeep {
+    fn default() -> Self {
+        Self {
+            isolation: ServerIsolation::Shared,
+            instances: InstanceLimits { most: 32, idle: Duration::from_mins(10) },
+            health: Some(HealthCheck { interval: Duration::from_secs(30), timeout: Duration::from_secs(10) }),
+            runtime: None,
+            max_restarts: None,
+        }
+    }
+}
+
+/// An interpreter, and its version as people write it: `3.11`, `22`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Runtime {
+    /// Which.
+    pub language: Language,
+    /// `3.11`, `22.3`.
+    pub version: String,
+}
+
+/// What an interpreter interprets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// Python.
+    Python,
+    /// JavaScript.
+    Node,
+}
+
+words! {
+    /// Who has an MCP server to himself.
+    ServerIsolation, "isolates nobody" {
+        /// Nobody: one process or session serves all.
+        Shared = "shared",
+        /// Each caller, by his key.
+        PerCaller = "per_caller",
+        /// Each session of a client.
+        PerSession = "per_session",
+    }
 }
 
 /// How an MCP server is reached.
@@ -390,6 +448,8 @@ pub struct KeySettings {
     pub key: Secret<String>,
     /// Whose answers its bearer may share; otherwise those of this key alone.
     pub tenant: Name,
+    /// Whether it opens /admin, too.
+    pub admin: bool,
 }
 
 /// The log on stderr.

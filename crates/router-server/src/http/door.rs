@@ -21,6 +21,20 @@ struct DoorKey {
     name: Arc<str>,
     tenant: Scope,
     digest: [u8; 32],
+    admin: bool,
+}
+
+/// A key as the configuration has it.
+#[derive(Clone, Copy)]
+pub struct KeyHolder<'a> {
+    /// Whose it is.
+    pub name: &'a str,
+    /// Whose answers he shares.
+    pub tenant: &'a str,
+    /// The key.
+    pub key: &'a Secret<String>,
+    /// Whether he may order the router about.
+    pub admin: bool,
 }
 
 /// How much a route asks of its visitors.
@@ -30,23 +44,26 @@ pub enum Access {
     Guarded,
     /// The same, but any address will do in place of a name.
     ByAddress,
+    /// A key that is an administrator's; without any keys nobody gets in.
+    Admin,
     /// Any address, and no key: the probes of an orchestrator.
     Probe,
 }
 
 impl Door {
-    /// A door that knows `keys` (name, tenant, secret), answers to the names of the address it listens on and to
+    /// A door that knows `keys`, answers to the names of the address it listens on and to
     /// `hosts`, and to pages of `origins`.
     pub fn new<'a>(
-        keys: impl IntoIterator<Item = (&'a str, &'a str, &'a Secret<String>)>,
+        keys: impl IntoIterator<Item = KeyHolder<'a>>,
         listen: IpAddr,
         hosts: &[String],
         origins: &[String],
     ) -> Self {
-        let keys = keys.into_iter().map(|(name, tenant, secret)| DoorKey {
-            name: name.into(),
-            tenant: Scope::Tenant(tenant.into()),
-            digest: digest(secret.expose()),
+        let keys = keys.into_iter().map(|holder| DoorKey {
+            name: holder.name.into(),
+            tenant: Scope::Tenant(holder.tenant.into()),
+            digest: digest(holder.key.expose()),
+            admin: holder.admin,
         });
         let own = ["localhost".to_owned(), "127.0.0.1".to_owned(), "[::1]".to_owned(), bracketed(listen)];
         let hosts = own.into_iter().chain(hosts.iter().map(|host| host.to_ascii_lowercase())).collect();
@@ -62,6 +79,10 @@ impl Door {
         }
         strip(&mut parts.headers);
         let key = self.check_key(&parts.headers)?;
+        if access == Access::Admin && !key.is_some_and(|key| key.admin) {
+            return Err(Error::new(Kind::Forbidden, "only an administrator's key opens /admin")
+                .hint("add `admin: true` to a key, or use `mcp-router servers` on the machine itself"));
+        }
         Ok(Caller {
             name: key.map_or_else(|| "anonymous".into(), |key| Arc::clone(&key.name)),
             tenant: key.map_or_else(|| Scope::Tenant("anonymous".into()), |key| key.tenant.clone()),
@@ -206,7 +227,7 @@ mod tests {
 
     fn door(keys: &[(&str, &str)]) -> Door {
         let secrets: Vec<_> = keys.iter().map(|(name, key)| (*name, Secret::new((*key).to_owned()))).collect();
-        let keys = secrets.iter().map(|(name, secret)| (*name, *name, secret));
+        let keys = secrets.iter().map(|(name, key)| KeyHolder { name, tenant: name, key, admin: *name == "root" });
         let hosts = ["router.example".to_owned(), "pinned.example:8443".to_owned()];
         Door::new(keys, IpAddr::from([10, 1, 2, 3]), &hosts, &["https://app.example".to_owned()])
     }
@@ -218,6 +239,23 @@ mod tests {
             let request = http::Request::builder().uri("/health").header("host", host);
             let (mut parts, ()) = request.body(()).expect("a request").into_parts();
             assert_eq!(door.admit(&mut parts, Access::Probe, "req_1".into()).is_ok(), admitted, "{host}");
+        }
+    }
+
+    #[test]
+    fn only_an_administrator_gets_to_admin() {
+        let keyed = door(&[("alice", "key-a"), ("root", "key-r")]);
+        for (door, key, expected) in [
+            (&keyed, "key-a", Err(Kind::Forbidden)),
+            (&keyed, "key-r", Ok("root")),
+            (&keyed, "key-x", Err(Kind::Unauthorized)),
+            (&door(&[]), "key-r", Err(Kind::Forbidden)),
+        ] {
+            let request = http::Request::builder().uri("/admin/servers").header("host", "localhost");
+            let (mut parts, ()) = request.header("x-api-key", key).body(()).expect("a request").into_parts();
+            let admitted = door.admit(&mut parts, Access::Admin, "req_1".into());
+            let admitted = admitted.as_ref().map(|caller| &*caller.name).map_err(Error::kind);
+            assert_eq!(admitted, expected, "{key}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! The front doors. A handler is a paragraph: read, ask the gateway, answer in the shape of the door.
 
 pub mod accept;
+pub mod admin;
 mod alive;
 mod ask;
 mod chat;
@@ -205,6 +206,7 @@ fn access(uri: &Uri) -> Access {
     match (uri.path(), uri.query()) {
         ("/health/live" | "/health/ready", _) | ("/health", Some("ready=true")) => Access::Probe,
         (path, _) if path == "/health" || path.starts_with("/health/") => Access::ByAddress,
+        (path, _) if path == "/admin" || path.starts_with("/admin/") => Access::Admin,
         _ => Access::Guarded,
     }
 }
@@ -238,6 +240,7 @@ fn routes(gateway: Arc<Gateway>) -> Router {
         .route("/health/ready", get(health::ready))
         .route("/health/{server}", get(health::one))
         .route("/metrics", get(metrics))
+        .merge(admin::routes())
         .merge(ollama::routes())
         .merge(passthrough::routes())
         .fallback(nowhere)
@@ -417,6 +420,7 @@ fn route_label(path: &str) -> &'static str {
         ("/v1/files", "/v1/files"),
         ("/v1/responses/", "/v1/responses/{id}"),
         ("/mcp/", "/mcp/{server}"),
+        ("/admin/servers", "/admin/servers"),
         ("/health/", "/health/{server}"),
     ];
     let exact = EXACT.iter().find(|known| **known == path).copied();

@@ -3,7 +3,9 @@
 //! A file is known by what stands in it. Whatever has no place here is named, with its path in the file: nothing is lost
 //! in silence.
 
+mod notes;
 mod rules;
+mod servers;
 
 use std::path::Path;
 
@@ -27,7 +29,10 @@ struct Kind {
 }
 
 /// Every kind there is.
-const KINDS: [Kind; 1] = [Kind { name: "enhancement-rules.json", is: rules::is, read: rules::read }];
+const KINDS: [Kind; 2] = [
+    Kind { name: "enhancement-rules.json", is: rules::is, read: rules::read },
+    Kind { name: "mcp_servers.yaml", is: servers::is, read: servers::read },
+];
 
 /// Reads the file at `path`, or says why it cannot be.
 pub fn import(path: &Path) -> Result<Imported, String> {
@@ -39,15 +44,25 @@ pub fn import(path: &Path) -> Result<Imported, String> {
 fn read(text: &str) -> Result<Imported, String> {
     let known = KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let top = match serde_json::from_str(text) {
+    let parsed = serde_json::from_str(text).or_else(|_| serde_saphyr::from_str(text));
+    let top = match parsed {
         Ok(Value::Object(top)) => top,
-        Ok(_) => return Err(format!("this is no object of JSON; files that can be imported: {known}")),
-        Err(error) => return Err(format!("this is not JSON ({error}); files that can be imported: {known}")),
+        Ok(_) => return Err(format!("this is no object; files that can be imported: {known}")),
+        Err(error) => {
+            let error = error.to_string();
+            let first = error.lines().next().unwrap_or_default();
+            return Err(format!("this is neither JSON nor YAML ({first}); files that can be imported: {known}"));
+        }
     };
     match KINDS.iter().find(|kind| (kind.is)(&top)) {
         Some(kind) => Ok((kind.read)(top)),
         None => Err(format!("nothing in it tells what it is; files that can be imported: {known}")),
     }
+}
+
+/// A text as YAML has it within quotes, which is how JSON has it; what looks like a reference to a variable is none.
+fn quoted(text: &str) -> String {
+    Value::from(text.replace("${", "$${")).to_string()
 }
 
 #[cfg(test)]
@@ -56,16 +71,15 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_told_with_what_is() {
+        const KNOWN: &str = "files that can be imported: enhancement-rules.json, mcp_servers.yaml";
         let table = [
-            (
-                "servers:\n  a: {}",
-                "this is not JSON (expected value at line 1 column 1); files that can be imported: enhancement-rules.json",
-            ),
-            ("[]", "this is no object of JSON; files that can be imported: enhancement-rules.json"),
-            ("{\"servers\": {}}", "nothing in it tells what it is; files that can be imported: enhancement-rules.json"),
+            ("[]", "this is no object; "),
+            ("{\"tools\": {}}", "nothing in it tells what it is; "),
+            ("a: [", "this is neither JSON nor YAML ("),
         ];
         for (text, expected) in table {
-            assert_eq!(read(text), Err(expected.to_owned()));
+            let told = read(text).expect_err("it cannot be read");
+            assert!(told.starts_with(expected) && told.ends_with(KNOWN), "{told}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use super::Imported;
+use super::{Imported, notes::Notes, quoted};
 
 /// Where those systems asked their models, unless told otherwise by variables that are not in the file.
 const OLLAMA: &str = "http://localhost:11434";
@@ -19,7 +19,7 @@ pub(super) fn is(top: &Map<String, Value>) -> bool {
 
 /// Reads one.
 pub(super) fn read(mut top: Map<String, Value>) -> Imported {
-    let mut notes = Notes(Vec::new());
+    let mut notes = Notes::default();
     let default = top.shift_remove("default").map(|rule| Theirs::read(rule, "default", &mut notes));
     let clients = top.shift_remove("clients").map(|clients| notes.object(clients, "clients")).unwrap_or_default();
     let chain = chain(top.shift_remove("fallback_chain"), &mut notes);
@@ -40,7 +40,7 @@ pub(super) fn read(mut top: Map<String, Value>) -> Imported {
         seen.push(name.to_lowercase());
         Theirs::read(rule, &path, &mut notes).over(base).write(&name, &chain, &mut yaml, &mut notes);
     }
-    Imported { yaml, findings: notes.0 }
+    Imported { yaml, findings: notes.told() }
 }
 
 /// One of their rules.
@@ -160,42 +160,6 @@ impl Theirs {
     }
 }
 
-/// What has to be told, by its place in the file.
-struct Notes(Vec<String>);
-
-impl Notes {
-    fn add(&mut self, path: &str, says: &str) {
-        let note = format!("{path}: {says}");
-        if !self.0.contains(&note) {
-            self.0.push(note);
-        }
-    }
-
-    fn object(&mut self, value: Value, path: &str) -> Map<String, Value> {
-        if let Value::Object(fields) = value {
-            return fields;
-        }
-        self.add(path, "left out: an object is expected there");
-        Map::new()
-    }
-
-    fn fit<T>(&mut self, path: &str, name: &str, value: Option<Value>, read: impl Fn(Value) -> Option<T>) -> Option<T> {
-        let value = value?;
-        let fit = read(value.clone());
-        if fit.is_none() {
-            self.add(&format!("{path}.{name}"), &format!("left out: {value} is not what belongs there"));
-        }
-        fit
-    }
-
-    fn rest(&mut self, fields: &Map<String, Value>, path: &str) {
-        for name in fields.keys() {
-            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-            self.add(&path, "left out: there is nothing like it here");
-        }
-    }
-}
-
 /// The models that follow a rule's own; `null`, where the prompt passes unchanged, is their end.
 fn chain(value: Option<Value>, notes: &mut Notes) -> Vec<String> {
     let Some(value) = value else { return Vec::new() };
@@ -227,11 +191,6 @@ fn here(model: &str) -> String {
 fn raw(text: &str) -> String {
     let marked = ["{{", "{%", "{#"].iter().any(|mark| text.contains(mark));
     if marked { format!("{{% raw %}}{text}{{% endraw %}}") } else { text.to_owned() }
-}
-
-/// A text as YAML has it within quotes, which is how JSON has it; what looks like a reference to a variable is none.
-fn quoted(text: &str) -> String {
-    Value::from(text.replace("${", "$${")).to_string()
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! Configuration to gateway: every stack of the program is built here, and nowhere else.
 
+mod eras;
 mod inquiry;
 mod kept;
 mod models;
 mod parts;
+mod runtime;
 mod servers;
 
 use std::sync::Arc;
@@ -25,12 +27,12 @@ pub fn gateway(config: &Config, metrics: &Arc<Metrics>, shutdown: &Shutdown) -> 
     let chaos = config.providers.iter().map(|provider| &provider.guard).any(|guard| guard.chaos.is_some())
         || config.servers.iter().any(|server| server.guard.chaos.is_some());
     let parts = models.parts.into_iter().chain(servers.parts).collect();
-    let mcp = Mcp { all: servers.all, each: servers.each };
+    let mcp = Mcp { all: servers.all, each: servers.each, servers: servers.servers };
     Ok(Gateway::new(models.models, mcp, Arc::clone(metrics), parts).drilled(chaos))
 }
 
 /// Only the MCP half, for `mcp-router stdio`.
 pub fn mcp(config: &Config, metrics: &Arc<Metrics>, shutdown: &Shutdown) -> Result<Mcp> {
     let servers = servers::build(config, metrics, shutdown)?;
-    Ok(Mcp { all: servers.all, each: servers.each })
+    Ok(Mcp { all: servers.all, each: servers.each, servers: servers.servers })
 }

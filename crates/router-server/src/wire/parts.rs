@@ -14,7 +14,7 @@ use router_core::{
 };
 use router_llm::relay::Relay;
 use router_mcp::{
-    client::{McpServer, ServerState},
+    client::{Instances, ServerState},
     view::ServerView,
 };
 use serde_json::{Value, json};
@@ -91,19 +91,19 @@ impl ProviderPart {
 /// An MCP server.
 pub struct ServerPart {
     guard: Arc<Guard>,
-    server: Arc<McpServer>,
+    server: Arc<Instances>,
 }
 
 impl ServerPart {
     /// The part of one server.
-    pub fn new(guard: Arc<Guard>, server: Arc<McpServer>) -> Self {
+    pub fn new(guard: Arc<Guard>, server: Arc<Instances>) -> Self {
         Self { guard, server }
     }
 }
 
 impl Part for ServerPart {
     fn component(&self) -> Component {
-        let (standing, state) = (self.guard.standing(), self.server.state());
+        let (standing, state) = (self.guard.standing(), self.server.shared().state());
         let status = match (state, standing.state) {
             (ServerState::Failed | ServerState::BackingOff | ServerState::Stopped, _) | (_, State::Open) => {
                 Health::Unhealthy
@@ -111,7 +111,7 @@ impl Part for ServerPart {
             (ServerState::Starting, _) | (_, State::HalfOpen) => Health::Degraded,
             (ServerState::Ready, State::Closed) => Health::Healthy,
         };
-        let server = self.server.status();
+        let server = self.server.shared().status();
         let message = match (&server.last_error, standing.state) {
             (_, State::Open | State::HalfOpen) => told(&standing),
             (Some(error), _) if status != Health::Healthy => format!("{}: {error}", state.as_str()),
@@ -129,6 +129,7 @@ impl Part for ServerPart {
                 "protocol_version": server.version,
                 "pid": server.pid,
                 "restarts": server.restarts,
+                "instances": self.server.states().len(),
                 "breaker": breaker(&standing),
             }),
         }

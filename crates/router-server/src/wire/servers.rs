@@ -14,16 +14,20 @@ use router_core::{
 };
 use router_mcp::{
     catalog::{Catalog, Offer},
-    client::{Endpoint, Launch, McpServer, Program, Protocol, Reach, ServerSpec},
+    client::{Endpoint, Instances, Isolated, Isolation, Launch, Program, Protocol, Reach, ServerSpec},
     server::{Front, Setup},
     view::Revision,
 };
 use tokio::sync::watch;
 
-use super::parts::ServerPart;
+use super::{
+    eras::Eras,
+    parts::ServerPart,
+    runtime::{self, Machine},
+};
 use crate::{
     backup::Backup,
-    config::{self, Config, ProtocolEra, ServerSettings, StandbySource},
+    config::{self, Config, ProtocolEra, ServerIsolation, ServerSettings, StandbySource},
     gateway::Part,
     shutdown::Shutdown,
     telemetry::metrics::Metrics,
@@ -35,6 +39,8 @@ pub struct Built {
     pub all: Arc<Front>,
     /// Each server alone.
     pub each: BTreeMap<Name, Arc<Front>>,
+    /// The servers themselves, for whoever looks after them.
+    pub servers: BTreeMap<Name, Arc<Instances>>,
     /// What health tells.
     pub parts: Vec<Box<dyn Part>>,
 }
@@ -44,13 +50,16 @@ pub fn build(config: &Config, metrics: &Arc<Metrics>, shutdown: &Shutdown) -> Re
     let launch = Launch::new(std::env::current_exe().context("where this program is")?, config.base_environment());
     let mut parts: Vec<Box<dyn Part>> = Vec::new();
     let mut offers = Vec::new();
+    let mut servers = BTreeMap::new();
+    let (eras, machine) = (Eras::at(&config.state), Machine::of(config.base_environment()));
     for settings in &config.servers {
-        let spec = spec(settings).with_context(|| format!("mcpServers.{}", settings.name))?;
-        let server = McpServer::start(spec, launch.clone(), &shutdown.tasks, shutdown.finish.clone());
+        let spec = spec(settings, &machine).with_context(|| format!("mcpServers.{}", settings.name))?;
+        let server = start(eras.remembered(spec), settings, &launch, shutdown);
         let (guard, offer) = offer(settings, &server, metrics, shutdown);
-        probe_when_back(server.changed(), Arc::clone(&guard), shutdown);
-        parts.push(Box::new(ServerPart::new(guard, server)));
+        probe_when_back(server.shared().changed(), Arc::clone(&guard), shutdown);
+        parts.push(Box::new(ServerPart::new(guard, Arc::clone(&server))));
         offers.push(offer);
+        servers.insert(Arc::clone(&settings.name), server);
     }
     let catalog = Catalog::new(offers, &shutdown.tasks);
     let front = |catalog: Catalog| {
@@ -65,13 +74,23 @@ pub fn build(config: &Config, metrics: &Arc<Metrics>, shutdown: &Shutdown) -> Re
         }))
     };
     let each = catalog.servers().filter_map(|name| Some((Arc::clone(name), front(catalog.single(name)?)))).collect();
-    Ok(Built { all: front(catalog), each, parts })
+    Ok(Built { all: front(catalog), each, servers, parts })
+}
+
+fn start(spec: ServerSpec, settings: &ServerSettings, launch: &Launch, shutdown: &Shutdown) -> Arc<Instances> {
+    let isolation = match settings.upkeep.isolation {
+        ServerIsolation::Shared => Isolation::Shared,
+        ServerIsolation::PerCaller => Isolation::PerCaller,
+        ServerIsolation::PerSession => Isolation::PerSession,
+    };
+    let around = (&shutdown.tasks, shutdown.finish.clone());
+    Instances::start(spec, launch.clone(), (isolation, settings.upkeep.instances), around)
 }
 
 /// One guard over both stacks of a server: what ails its lists ails its tools.
 fn offer(
     settings: &ServerSettings,
-    server: &Arc<McpServer>,
+    server: &Arc<Instances>,
     metrics: &Arc<Metrics>,
     shutdown: &Shutdown,
 ) -> (Arc<Guard>, Offer) {
@@ -87,7 +106,7 @@ fn offer(
         name: Arc::clone(&settings.name),
         tools,
         lookups,
-        view: Arc::clone(server) as _,
+        view: Arc::clone(server.shared()) as _,
         trusted: settings.trusted,
         cached_tools: settings.cache.as_ref().map(|cache| cache.tools.clone()).unwrap_or_default(),
         hidden_tools: settings.disabled_tools.clone(),
@@ -108,14 +127,14 @@ fn probe_when_back(mut news: watch::Receiver<Revision>, guard: Arc<Guard>, shutd
 fn guarded<Q: Query>(
     settings: &ServerSettings,
     guard: &Arc<Guard>,
-    server: &Arc<McpServer>,
+    server: &Arc<Instances>,
     kept: Option<CachePolicy>,
     shutdown: &Shutdown,
 ) -> BoxUpstream<Q>
 where
-    McpServer: Upstream<Q>,
+    Isolated: Upstream<Q>,
 {
-    stack::<Q>(guard, Arc::clone(server))
+    stack::<Q>(guard, Isolated(Arc::clone(server)))
         .chaos(settings.guard.chaos.clone())
         .timeout(settings.timeout.attempt)
         .limit()
@@ -135,10 +154,18 @@ fn standby<Q: Query>(source: &StandbySource) -> Standby<Q> {
     }
 }
 
-fn spec(settings: &ServerSettings) -> Result<ServerSpec> {
+fn spec(settings: &ServerSettings, machine: &Machine) -> Result<ServerSpec> {
     let reach = match &settings.launch {
         config::Launch::Stdio { command, args, env, cwd } => {
-            Reach::Program(Program { command: command.clone(), args: args.clone(), env: env.clone(), cwd: cwd.clone() })
+            let program = Program { command: command.clone(), args: args.clone(), env: env.clone(), cwd: cwd.clone() };
+            match settings.upkeep.runtime.as_ref().map(|wanted| runtime::fit(&program, wanted, machine)) {
+                None => Reach::Program(program),
+                Some(Ok(fitted)) => Reach::Program(fitted),
+                Some(Err(missing)) => {
+                    tracing::error!(server = %settings.name, "not started: {missing}");
+                    Reach::Absent(missing)
+                }
+            }
         }
         config::Launch::Http { url, headers } => Reach::Http(Endpoint {
             url: url.to_string().parse().context("its address")?,
@@ -153,7 +180,8 @@ fn spec(settings: &ServerSettings) -> Result<ServerSpec> {
         ProtocolEra::Legacy => Protocol::Legacy,
         ProtocolEra::Modern => Protocol::Modern,
     };
-    Ok(ServerSpec { name: Arc::clone(&settings.name), reach, protocol })
+    let (health, restarts) = (settings.upkeep.health, settings.upkeep.max_restarts);
+    Ok(ServerSpec { protocol, health, restarts, ..ServerSpec::new(Arc::clone(&settings.name), reach) })
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ mod transport;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -44,6 +44,10 @@ pub(crate) struct Remote {
     /// Held while a lost session is replaced, so that everybody who lost it gets the same new one.
     renewal: tokio::sync::Mutex<()>,
     next: AtomicU64,
+    /// How often the server has answered.
+    heard: AtomicU64,
+    /// How many callers wait.
+    waiting: AtomicUsize,
     around: Surroundings,
 }
 
@@ -95,6 +99,8 @@ impl Remote {
             met: ArcSwapOption::empty(),
             renewal: tokio::sync::Mutex::default(),
             next: AtomicU64::new(1),
+            heard: AtomicU64::new(0),
+            waiting: AtomicUsize::new(0),
             around: around.clone(),
         })
     }
@@ -209,9 +215,12 @@ impl Remote {
         let Request { method, params, token, from } = request;
         let call = Call { remote: Arc::clone(self), met: Arc::clone(met), listener: Some(Listener::new(cx, token)) };
         let body = rpc::request(id, method, Some(&params));
-        let mut place = Place { call: Some(&call), id };
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let mut place = Place { call: &call, id, done: false };
         let posted = self.post.send(body, headers, Some(id), &call).await;
-        place.call = None;
+        place.done = true;
+        drop(place);
+        self.heard.fetch_add(u64::from(posted.is_ok()), Ordering::Relaxed);
         match posted? {
             Posted::Answered(reply, _) => Ok(answer::read(reply, from)?),
             Posted::Accepted => Err(Error::new(Kind::Protocol, "the server took a question without an answer").into()),
@@ -219,6 +228,34 @@ impl Remote {
                 Err(Failure::SessionLost(rejection))
             }
             Posted::Rejected(rejection) => Err(rejection.into_error().into()),
+        }
+    }
+
+    /// Whether no caller waits.
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) == 0
+    }
+
+    /// How often the server has answered a caller.
+    pub(super) fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    /// Asks for a sign of life. Whatever is answered is one, a refusal too.
+    pub(super) async fn ping(&self, until: Instant) -> Result<()> {
+        let met = self.met()?;
+        let (method, params) = met.greeting.era.ping();
+        let mut headers = met.headers();
+        if met.greeting.era == Era::Modern {
+            headers::mirror(&mut headers, method, &params);
+        }
+        let late = |_| Error::new(Kind::Deadline, "no sign of life");
+        let posted = timeout_at(until, self.exchange((method, &params), headers)).await.map_err(late)??;
+        match posted {
+            Posted::Rejected(rejection) if met.session.is_some() && rejection.forgot_session() => {
+                self.renew(&met).await.map(drop)
+            }
+            Posted::Rejected(_) | Posted::Answered(..) | Posted::Accepted => Ok(()),
         }
     }
 
@@ -336,14 +373,17 @@ impl Aside for Nobody {
 
 /// A request in flight. Given up, it is cancelled: a modern server sees its stream close, a legacy one has to be told.
 struct Place<'a> {
-    call: Option<&'a Call>,
+    call: &'a Call,
     id: u64,
+    /// Nothing is left to be cancelled.
+    done: bool,
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let Some(call) = self.call else { return };
-        if call.met.greeting.era == Era::Modern {
+        let call = self.call;
+        call.remote.waiting.fetch_sub(1, Ordering::Relaxed);
+        if self.done || call.met.greeting.era == Era::Modern {
             return;
         }
         let params = json!({ "requestId": self.id, "reason": "the caller no longer waits" });

@@ -84,7 +84,7 @@ impl Build<'_> {
 
     fn key(
         &mut self,
-        KeyFile { name: whose, key, tenant }: KeyFile,
+        KeyFile { name: whose, key, tenant, admin }: KeyFile,
         at: &At,
         keys: &[KeySettings],
     ) -> Option<KeySettings> {
@@ -115,7 +115,8 @@ impl Build<'_> {
             return None;
         }
         let tenant = tenant.as_ref().map_or(&whose.0, |tenant| &tenant.0);
-        Some(KeySettings { name: name(&whose.0), tenant: name(tenant), key: key.value.0 })
+        let admin = admin.is_some_and(|admin| admin.0);
+        Some(KeySettings { name: name(&whose.0), tenant: name(tenant), key: key.value.0, admin })
     }
 
     /// Host names, with or without a port.

@@ -8,6 +8,7 @@ mod known;
 mod models;
 mod providers;
 mod servers;
+mod upkeep;
 mod vendor;
 
 use std::{net::SocketAddr, path::PathBuf};

@@ -15,6 +15,7 @@ use super::{
         settings::{GuardSettings, Launch, ProtocolEra, ServerCache, ServerSettings, StandbySource},
     },
     Build, drill, guard, name,
+    upkeep::UpkeepFile,
 };
 
 /// How much longer a stale answer may stand in than a fresh one is good.
@@ -93,6 +94,10 @@ impl Build<'_> {
             limit: guard::server_limit(file.limit, pipe),
             chaos: drill(file.chaos.map(|chaos| guard::chaos(chaos.value)), self.chaos.as_ref()),
         };
+        let (isolation, instances) = (file.isolation, file.instances);
+        let (health, runtime, max_restarts) =
+            (file.health_check, file.runtime, file.max_restarts.map(|most| most.value));
+        let upkeep = self.upkeep(UpkeepFile { isolation, instances, health, runtime, max_restarts, starts: pipe });
         let cache = file.cache.map(|cache| self.cache(cache.value));
         let on_error = self.on_error(file.on_error, cache.is_some());
         let disabled = texts(file.disabled_tools).chain(texts(file.exclude_tools)).collect();
@@ -106,6 +111,7 @@ impl Build<'_> {
             trusted: file.trusted.is_some_and(|trusted| trusted.0),
             on_error,
             disabled_tools: disabled,
+            upkeep,
         })
     }
 

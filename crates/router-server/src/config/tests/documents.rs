@@ -81,6 +81,9 @@ fn schema_and_reader_know_the_same_keys() {
         ("QuirksFile", keys::<known::QuirksFile>()),
         ("KeyFile", keys::<file::KeyFile>()),
         ("LogFile", keys::<file::LogFile>()),
+        ("InstancesFile", keys::<upkeep::InstancesFile>()),
+        ("HealthFile", keys::<upkeep::HealthFile>()),
+        ("RuntimeFile", keys::<upkeep::RuntimeFile>()),
     ];
     let described = schema["$defs"].as_object().unwrap();
     let mappings = described.values().filter(|definition| definition.get("properties").is_some()).count();

@@ -14,7 +14,7 @@ use router_core::layer::{
 use super::*;
 use crate::config::{
     address::Address,
-    settings::{Alias, GuardSettings, KeySettings, PromptCacheSettings, ServerCache, Timeouts},
+    settings::{Alias, GuardSettings, KeySettings, PromptCacheSettings, ServerCache, Timeouts, Upkeep},
 };
 
 fn address(text: &str) -> Address {
@@ -78,6 +78,7 @@ fn server(name: &str, command: &str) -> ServerSettings {
         trusted: false,
         on_error: Vec::new(),
         disabled_tools: Vec::new(),
+        upkeep: Upkeep::default(),
     }
 }
 
@@ -433,6 +434,7 @@ allowed_origins: [\"https://App.example.com/\", http://localhost:3000]
         name: name.into(),
         key: secret(key),
         tenant: tenant.into(),
+        admin: false,
     };
     assert_eq!(config.keys, [key("me", "a-key-of-the-environment", "me"), key("app", "0123456789abcdef0", "team")]);
     assert_eq!(config.allowed_hosts, ["router.example.com", "router:4100"]);

@@ -1,0 +1,110 @@
+//! `/admin`: what operators ask and order. Over HTTP only a key with `admin: true` gets here; on the machine itself the
+//! socket in the state folder leads here, which only its owner can open.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Path, Query, State},
+    routing::{get, post},
+};
+use http::{Response, StatusCode};
+use router_core::{Caller, Error, Kind};
+use router_mcp::client::{Era, Instances, Order, ServerState, ServerStatus};
+use serde_json::{Value, json};
+
+use super::{
+    CALL_TIME, Gate, Parameters, models, new_request_id,
+    reject::{self, reject},
+    visit::Visit,
+};
+use crate::gateway::Gateway;
+
+/// How many lines of a server's log are told, unless the question says how many.
+const LINES: usize = 100;
+
+/// What can be asked and ordered, below `/admin`.
+pub fn routes() -> Router<Arc<Gateway>> {
+    Router::new()
+        .route("/admin/servers", get(all))
+        .route("/admin/servers/{server}", get(one))
+        .route("/admin/servers/{server}/logs", get(logs))
+        .route("/admin/servers/{server}/{order}", post(order))
+}
+
+async fn all(State(gateway): Gate) -> Response<Body> {
+    let servers: Vec<_> = gateway.mcp.servers.iter().map(|(name, server)| about(name, server)).collect();
+    models::json(&json!({ "servers": servers }))
+}
+
+async fn one(State(gateway): Gate, Path(name): Path<String>) -> Response<Body> {
+    match find(&gateway, &name) {
+        Ok(server) => models::json(&about(&name, server)),
+        Err(error) => refused(&error),
+    }
+}
+
+/// The last lines that a server wrote to its stderr.
+async fn logs(State(gateway): Gate, Path(name): Path<String>, Query(parameters): Parameters) -> Response<Body> {
+    let asked = parameters.iter().find(|(name, _)| name == "lines").and_then(|(_, count)| count.parse().ok());
+    match find(&gateway, &name) {
+        Ok(server) => models::json(&json!({ "lines": server.shared().logs(asked.unwrap_or(LINES)) })),
+        Err(error) => refused(&error),
+    }
+}
+
+/// `start`, `stop` or `restart`; obeyed in the background.
+async fn order(State(gateway): Gate, Path((name, order)): Path<(String, String)>) -> Response<Body> {
+    let ordered = match order.as_str() {
+        "start" => Ok(Order::Start),
+        "stop" => Ok(Order::Stop),
+        "restart" => Ok(Order::Restart),
+        other => Err(Error::new(Kind::NotFound, format!("a server cannot be told to {other}"))
+            .hint("there are: start, stop, restart")),
+    };
+    let (server, ordered) = match (find(&gateway, &name), ordered) {
+        (Ok(server), Ok(ordered)) => (server, ordered),
+        (Err(error), _) | (_, Err(error)) => return refused(&error),
+    };
+    tracing::info!(server = name, order, "ordered");
+    server.order(ordered).await;
+    let mut response = models::json(&about(&name, server));
+    *response.status_mut() = StatusCode::ACCEPTED;
+    response
+}
+
+fn find<'a>(gateway: &'a Gateway, name: &str) -> Result<&'a Arc<Instances>, Error> {
+    let servers = &gateway.mcp.servers;
+    servers.get(name).ok_or_else(|| {
+        let known: Vec<&str> = servers.keys().map(|name| &**name).collect();
+        let hint =
+            if known.is_empty() { "there are none".to_owned() } else { format!("there are: {}", known.join(", ")) };
+        Error::new(Kind::NotFound, format!("there is no MCP server {name:?}")).hint(hint)
+    })
+}
+
+fn refused(error: &Error) -> Response<Body> {
+    let caller = Caller::anonymous(new_request_id());
+    reject(error, reject::Shape::Plain, &Visit::new(caller, CALL_TIME))
+}
+
+/// A server as it is told here: what operators need, and no secret.
+fn about(name: &str, server: &Instances) -> Value {
+    let ServerStatus { state, era, version, pid, restarts, last_error, retry_in, strays, garbage, server_name, .. } =
+        server.shared().status();
+    json!({
+        "name": name,
+        "state": state.as_str(),
+        "era": era.map(Era::as_str),
+        "protocol_version": version,
+        "pid": pid,
+        "restarts": restarts,
+        "last_error": last_error,
+        "retry_in_seconds": retry_in.map(|wait| wait.as_secs_f64().ceil()),
+        "unexpected_answers": strays,
+        "unreadable_lines": garbage,
+        "server_name": server_name,
+        "instances": server.states().into_iter().map(ServerState::as_str).collect::<Vec<_>>(),
+    })
+}
