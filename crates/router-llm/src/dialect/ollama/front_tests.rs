@@ -181,6 +181,21 @@ async fn a_reply_is_written_as_clients_read_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn arguments_over_several_lines_are_told_in_one() {
+    let events = vec![
+        Event::Start { id: None, model: None },
+        Event::Open(Block::ToolUse { id: "a".into(), name: "look".into() }),
+        Event::Arguments("{\n  \"at\":\r\n[1,\n2]}".into()),
+        Event::Close,
+        Event::Stop { reason: StopReason::ToolUse, sequence: None },
+    ];
+    let stream = written(&OLLAMA, Shape::Stream, events).await;
+    let pieces: Vec<Value> = stream.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let arguments = pieces.iter().find_map(|piece| piece.pointer("/message/tool_calls/0/function/arguments"));
+    assert_eq!(arguments, Some(&json!({ "at": [1, 2] })));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_nobody_counted_is_not_told() {
     let ending = Event::Stop { reason: StopReason::ContextWindow, sequence: None };
     let whole: Value = serde_json::from_str(&written(&OLLAMA, Shape::Whole, vec![ending]).await).unwrap();

@@ -258,16 +258,22 @@ pub(super) fn silence(form: Form, told: Told, reason: &'static str) -> Result<Ve
 fn call(index: usize, id: String, name: String, arguments: Raw, stop: StopReason) -> Result<Call> {
     let arguments = match arguments.bytes().trim_ascii() {
         b"" => Raw::trusted("{}"),
-        whole if is_object(whole) => arguments,
+        whole if is_object(whole) => in_one_line(arguments),
         cut => {
             let is_cut = !matches!(stop, StopReason::EndTurn | StopReason::ToolUse | StopReason::StopSequence);
             let end = scan::closing(cut).filter(|_| is_cut && cut.starts_with(b"{")).ok_or_else(|| {
                 Error::new(Kind::Protocol, format!("the model called {name} with arguments that are no JSON object"))
             })?;
-            Raw::trusted(format!("{}{end}", arguments.as_str()))
+            in_one_line(Raw::trusted(format!("{}{end}", arguments.as_str())))
         }
     };
     Ok(Call { id, function: Function { index, name, arguments } })
+}
+
+/// A line break ends a piece of the reply. In JSON it stands only where a space may.
+fn in_one_line(json: Raw) -> Raw {
+    const BREAKS: [char; 2] = ['\n', '\r'];
+    if json.as_str().contains(BREAKS) { Raw::trusted(json.as_str().replace(BREAKS, " ")) } else { json }
 }
 
 fn is_object(json: &[u8]) -> bool {
