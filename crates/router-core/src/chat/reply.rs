@@ -66,6 +66,12 @@ pub struct ChatReply {
     pub shape: Shape,
     /// What came with it and is worth handing on to a caller of the same dialect.
     pub meta: Meta,
+    /// In a box, so that a reply is small to hand from layer to layer.
+    course: Box<Course>,
+}
+
+/// What a reply goes through while it is read.
+struct Course {
     provenance: Provenance,
     frames: BoxStream<'static, Result<Frame>>,
     watchers: SmallVec<[Done; 4]>,
@@ -104,34 +110,32 @@ impl ChatReply {
     }
 
     fn decoded(shape: Shape, frames: impl Stream<Item = Result<Frame>> + Send + 'static) -> Self {
-        Self {
-            dialect: None,
-            shape,
-            meta: Meta::default(),
+        let course = Course {
             provenance: Provenance::default(),
             frames: frames.boxed(),
             watchers: SmallVec::new(),
             clock: Clock::default(),
             usage: Usage::default(),
-        }
+        };
+        Self { dialect: None, shape, meta: Meta::default(), course: Box::new(course) }
     }
 
     /// The same answer, of which is known beforehand what it used.
     #[must_use]
     pub fn used(mut self, usage: Usage) -> Self {
-        self.usage = self.usage.and(usage);
+        self.course.usage = self.course.usage.and(usage);
         self
     }
 
     /// What was used so far.
     pub fn usage(&self) -> Usage {
-        self.usage
+        self.course.usage
     }
 
     /// The answer as events, decoding frames where need be.
     pub fn into_events(self) -> impl Stream<Item = Result<Event>> + Send + 'static {
         let decoder = self.dialect.map(|dialect| dialect.frames(self.shape));
-        let provenance = self.provenance.clone();
+        let provenance = self.course.provenance.clone();
         let start = (self.map(Some).chain(stream::iter([None])), decoder);
         let batches = stream::unfold(Some(start), |state| async move {
             let (mut frames, mut decoder) = state?;
@@ -155,8 +159,8 @@ impl ChatReply {
 
     /// Lets go of the upstream, and tells everybody who watches.
     fn end(&mut self, end: &End) {
-        self.frames = stream::empty().boxed();
-        for done in self.watchers.drain(..) {
+        self.course.frames = stream::empty().boxed();
+        for done in self.course.watchers.drain(..) {
             done(end.clone());
         }
     }
@@ -167,19 +171,19 @@ impl Stream for ChatReply {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        let item = match this.frames.as_mut().poll_next(cx) {
-            Poll::Ready(Some(Ok(frame))) => Some(this.clock.tick().map_or(Ok(frame), Err)),
+        let item = match this.course.frames.as_mut().poll_next(cx) {
+            Poll::Ready(Some(Ok(frame))) => Some(this.course.clock.tick().map_or(Ok(frame), Err)),
             Poll::Ready(item) => item,
-            Poll::Pending => match this.clock.poll(cx) {
+            Poll::Pending => match this.course.clock.poll(cx) {
                 Poll::Ready(error) => Some(Err(error)),
                 Poll::Pending => return Poll::Pending,
             },
         };
-        let item = item.map(|frame| frame.map_err(|error| named(error, &this.provenance)));
+        let item = item.map(|frame| frame.map_err(|error| named(error, &this.course.provenance)));
         match &item {
-            Some(Ok(frame)) => this.usage = this.usage.and(frame.usage().unwrap_or_default()),
-            Some(Err(error)) => this.end(&End::Broken(error.kind(), this.usage)),
-            None => this.end(&End::Complete(this.usage)),
+            Some(Ok(frame)) => this.course.usage = this.course.usage.and(frame.usage().unwrap_or_default()),
+            Some(Err(error)) => this.end(&End::Broken(error.kind(), this.course.usage)),
+            None => this.end(&End::Complete(this.course.usage)),
         }
         Poll::Ready(item)
     }
@@ -192,7 +196,7 @@ fn named(error: Error, provenance: &Provenance) -> Error {
 
 impl Drop for ChatReply {
     fn drop(&mut self) {
-        self.end(&End::Dropped(self.usage));
+        self.end(&End::Dropped(self.course.usage));
     }
 }
 
@@ -207,18 +211,18 @@ impl Reply for ChatReply {
     type Recording = ChatRecording;
 
     fn watch(mut self, done: Done) -> Self {
-        self.watchers.push(done);
+        self.course.watchers.push(done);
         self
     }
 
     fn paced(mut self, pace: Pace) -> Self {
-        self.clock.narrow(pace);
+        self.course.clock.narrow(pace);
         self
     }
 
     fn record(self, bound: usize, tasks: &TaskTracker, kept: Box<dyn FnOnce(bool) + Send>) -> ChatRecording {
         let (dialect, shape, meta) = (self.dialect, self.shape, self.meta.clone());
-        let provenance = self.provenance.clone();
+        let provenance = self.course.provenance.clone();
         ChatRecording {
             dialect,
             shape,
@@ -232,7 +236,7 @@ impl Reply for ChatReply {
         let mut reply = Self::decoded(recording.shape, recording.frames.read()?);
         reply.dialect = recording.dialect;
         reply.meta = recording.meta.clone();
-        reply.provenance = recording.provenance.clone();
+        reply.course.provenance = recording.provenance.clone();
         Some(reply)
     }
 
@@ -245,11 +249,11 @@ impl Reply for ChatReply {
     }
 
     fn provenance(&self) -> &Provenance {
-        &self.provenance
+        &self.course.provenance
     }
 
     fn provenance_mut(&mut self) -> &mut Provenance {
-        &mut self.provenance
+        &mut self.course.provenance
     }
 }
 

@@ -74,6 +74,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The first byte of what comes next.
+    #[inline]
     pub fn peek(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.byte() {
             self.at += 1;
@@ -408,6 +409,7 @@ impl<'a> Scanner<'a> {
         there
     }
 
+    #[inline]
     fn byte(&self) -> Option<u8> {
         self.json.get(self.at).copied()
     }

@@ -23,6 +23,9 @@ const NEWEST: f64 = 0.2;
 /// Replies of a model that are watched in any case.
 const FIRST: u32 = 4;
 
+/// Questions after which that is given up: short ones teach nothing, and some upstreams tell no usage.
+const TRIES: u32 = 64;
+
 /// Of the others, one in so many is.
 const EVERY: u32 = 64;
 
@@ -45,7 +48,19 @@ type Place = (Name, Arc<str>);
 #[derive(Clone, Copy, Debug)]
 struct Learnt {
     factor: f64,
+    /// Replies that taught it.
     replies: u32,
+    /// Replies that might have.
+    tries: u32,
+}
+
+impl Learnt {
+    const NOTHING: Self = Self { factor: 1.0, replies: 0, tries: 0 };
+
+    /// Whether every reply of the model is worth a look.
+    fn is_young(self) -> bool {
+        self.replies < FIRST && self.tries < TRIES
+    }
 }
 
 impl Counter {
@@ -60,12 +75,13 @@ impl Counter {
     /// question costs time that most of them need not spend.
     pub fn is_curious(&self, provider: &Name, model: &Arc<str>) -> bool {
         self.calls.fetch_add(1, Ordering::Relaxed).is_multiple_of(EVERY)
-            || self.learnt(provider, model).is_none_or(|learnt| learnt.replies < FIRST)
+            || self.learnt(provider, model).is_none_or(Learnt::is_young)
     }
 
     /// The same reply; when it is complete, the usage it tells corrects the count of its model from then on.
     #[must_use]
     pub fn watch(&self, reply: ChatReply, place: (&Name, &Arc<str>), known: &Known, weight: &Weight) -> ChatReply {
+        self.tried(place);
         let counted = weight.tokens(known.tokenizer);
         if counted < TELLING || weight.has_pictures() || weight.has_documents() {
             return reply;
@@ -76,6 +92,13 @@ impl Counter {
                 learn(&learnt, place, counted, usage.total_input());
             }
         }))
+    }
+
+    fn tried(&self, (provider, model): (&Name, &Arc<str>)) {
+        let place = (Arc::clone(provider), Arc::clone(model));
+        let mut learnt = self.learnt.write();
+        let of = entry(&mut learnt, place);
+        of.tries = of.tries.saturating_add(1);
     }
 
     fn learnt(&self, provider: &Name, model: &Arc<str>) -> Option<Learnt> {
@@ -91,13 +114,20 @@ fn learn(learnt: &RwLock<HashMap<Place, Learnt>>, place: Place, counted: u64, to
     }
     let seen = (told as f64 / counted as f64).clamp(BOUNDS.0, BOUNDS.1);
     let mut learnt = learnt.write();
-    if learnt.len() >= MODELS && !learnt.contains_key(&place) {
-        let Some(any) = learnt.keys().next().cloned() else { return };
-        learnt.remove(&any);
-    }
-    let of = learnt.entry(place).or_insert(Learnt { factor: seen, replies: 0 });
+    let of = entry(&mut learnt, place);
     of.replies = of.replies.saturating_add(1);
     of.factor += (seen - of.factor) * NEWEST.max(1.0 / f64::from(of.replies));
+}
+
+/// What is remembered of a model; where that would be too many, another one is forgotten.
+fn entry(learnt: &mut HashMap<Place, Learnt>, place: Place) -> &mut Learnt {
+    if learnt.len() >= MODELS
+        && !learnt.contains_key(&place)
+        && let Some(any) = learnt.keys().next().cloned()
+    {
+        learnt.remove(&any);
+    }
+    learnt.entry(place).or_insert(Learnt::NOTHING)
 }
 
 #[cfg(test)]
@@ -141,6 +171,22 @@ mod tests {
         let reply = counter.watch(reply, (&provider, &model), &known, &weight);
         futures_util::future::FutureExt::now_or_never(futures_util::StreamExt::collect::<Vec<_>>(reply)).unwrap();
         assert!(counter.estimate(&provider, &model, &known, &weight).abs_diff(2000) <= 1);
+    }
+
+    #[test]
+    fn a_model_that_teaches_nothing_is_given_up() {
+        let (counter, provider, known) = (Counter::default(), Name::from("p"), Known::default());
+        let (model, short): (Arc<str>, _) = (Arc::from("m"), Weight::of_prompt(&Prompt::ask("hi".to_owned())));
+        let ask = || {
+            let curious = counter.is_curious(&provider, &model);
+            if curious {
+                drop(counter.watch(ChatReply::say("hi"), (&provider, &model), &known, &short));
+            }
+            curious
+        };
+        let first = (0..TRIES).filter(|_| ask()).count();
+        let later = (0..EVERY * 2).filter(|_| ask()).count();
+        assert_eq!((first, later), (TRIES as usize, 2));
     }
 
     #[test]

@@ -54,7 +54,10 @@ use self::{
     reject::reject,
     visit::Visit,
 };
-use crate::{gateway::Gateway, telemetry::metrics::Metrics};
+use crate::{
+    gateway::Gateway,
+    telemetry::{line::ACCESS, metrics::Metrics},
+};
 
 /// The most that a chat may weigh.
 const CHAT_BYTES: usize = 32 << 20;
@@ -189,7 +192,7 @@ impl Drop for Tally {
         let Caller { name, request_id, .. } = &*self.caller;
         let upstream = self.upstream.as_ref().and_then(|upstream| upstream.to_str().ok());
         let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(target: "access", request_id = &**request_id, caller = &**name, route, status, upstream, milliseconds);
+        tracing::info!(target: ACCESS, request_id = &**request_id, caller = &**name, route, status, upstream, milliseconds);
     }
 }
 

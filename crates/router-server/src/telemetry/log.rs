@@ -4,7 +4,10 @@ use std::io::{self, IsTerminal};
 
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
-use super::spool::{Flush, Spool};
+use super::{
+    line::Lines,
+    spool::{Flush, Spool},
+};
 use crate::config::LogFormat;
 
 /// Starts the log. What is still waiting is written when the guard is dropped.
@@ -13,7 +16,10 @@ pub fn start(format: LogFormat, level: &str) -> io::Result<Flush> {
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
     let registry = tracing_subscriber::registry().with(filter);
     let started = match format {
-        LogFormat::Json => registry.with(fmt::layer().json().flatten_event(true).with_writer(writer)).try_init(),
+        LogFormat::Json => {
+            let json = fmt::layer().json().flatten_event(true).map_event_format(Lines);
+            registry.with(json.with_writer(writer)).try_init()
+        }
         LogFormat::Text => {
             let colour = io::stderr().is_terminal();
             registry.with(fmt::layer().with_ansi(colour).with_target(false).with_writer(writer)).try_init()

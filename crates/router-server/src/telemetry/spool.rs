@@ -135,11 +135,17 @@ impl<'a> MakeWriter<'a> for Spool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Page(Arc<Mutex<Vec<u8>>>);
+    pub(in crate::telemetry) struct Page(Arc<Mutex<Vec<u8>>>);
+
+    impl Page {
+        pub(in crate::telemetry) fn text(&self) -> String {
+            String::from_utf8_lossy(&self.0.lock()).into_owned()
+        }
+    }
 
     impl Write for Page {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -163,7 +169,7 @@ mod tests {
             expected.push_str(&line);
         }
         drop(flush);
-        assert_eq!(String::from_utf8_lossy(&page.0.lock()), expected);
+        assert_eq!(page.text(), expected);
     }
 
     /// A stderr that nobody reads.

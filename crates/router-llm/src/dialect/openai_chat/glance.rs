@@ -3,7 +3,10 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use router_core::{chat::Shape, scan};
+use router_core::{
+    chat::Shape,
+    scan::{self, Flaw, Scanner},
+};
 
 use super::{reply::DONE, words};
 use crate::{
@@ -12,8 +15,14 @@ use crate::{
 };
 
 /// What a chunk may say that a reader waits for.
-const CONTENT: [&[u8]; 6] =
-    [b"content", b"tool_calls", b"reasoning_content", b"reasoning", b"reasoning_details", b"refusal"];
+const CONTENT: [&[u8]; 6] = [
+    b"\"content\"",
+    b"\"tool_calls\"",
+    b"\"reasoning_content\"",
+    b"\"reasoning\"",
+    b"\"reasoning_details\"",
+    b"\"refusal\"",
+];
 
 /// What says nothing.
 const NOTHING: [&[u8]; 3] = [b"null", b"\"\"", b"[]"];
@@ -21,45 +30,92 @@ const NOTHING: [&[u8]; 3] = [b"null", b"\"\"", b"[]"];
 /// Looks at one event, or at a whole reply.
 pub(super) fn look(event: &[u8], shape: Shape) -> Mark {
     if shape == Shape::Whole {
-        let mark = chunk(event);
-        let answered = scan::find(event, "/choices/0").is_some();
+        let Seen { mark, answered } = see(event);
         return Mark { content: answered, last: answered, ..mark };
     }
     match sse::read(event) {
         None => Mark { idle: true, ..Mark::default() },
         Some(said) if said.data.trim_ascii() == DONE => Mark { last: true, end: true, ..Mark::default() },
-        Some(said) => chunk(&said.data),
+        Some(said) => see(&said.data).mark,
     }
 }
 
-fn chunk(json: &[u8]) -> Mark {
-    let mut mark = Mark::default();
-    for (key, value) in scan::members(json) {
-        match key {
-            b"choices" => choices(value, &mut mark),
-            b"usage" => mark.usage = words::usage(value),
-            b"error" => mark.error |= !NOTHING.contains(&value),
-            _ => {}
-        }
-    }
-    mark
+/// What one walk over a chunk finds.
+#[derive(Default)]
+struct Seen {
+    mark: Mark,
+    /// There is a choice.
+    answered: bool,
 }
 
-fn choices(json: &[u8], mark: &mut Mark) {
-    let Some(choice) = scan::items(json).next() else { return };
-    for (key, value) in scan::members(choice) {
-        match key {
-            // OpenRouter tells a failure there as well.
-            b"finish_reason" if value == b"\"error\"" => mark.error = true,
-            b"error" => mark.error |= !NOTHING.contains(&value),
-            b"finish_reason" if !NOTHING.contains(&value) => (mark.content, mark.last) = (true, true),
-            b"delta" => {
-                let mut said = scan::members(value).filter(|(key, _)| CONTENT.contains(key));
-                mark.content |= said.any(|(_, value)| !NOTHING.contains(&value));
+/// What is no JSON is seen up to where it breaks.
+fn see(json: &[u8]) -> Seen {
+    let mut seen = Seen::default();
+    let _broken = chunk(&mut Scanner::trusted(json), &mut seen);
+    seen
+}
+
+fn chunk(scanner: &mut Scanner<'_>, seen: &mut Seen) -> Result<(), Flaw> {
+    let mut place = scanner.object()?;
+    while let Some(key) = scanner.key(&mut place)? {
+        match (scanner.seen(key), scanner.peek()) {
+            (br#""choices""#, Some(b'[')) => choices(scanner, seen)?,
+            (key, _) => {
+                let value = scanner.value()?;
+                match (key, scanner.seen(value)) {
+                    (br#""usage""#, usage) => seen.mark.usage = words::usage(usage),
+                    (br#""error""#, error) => seen.mark.error |= !NOTHING.contains(&error),
+                    _ => {}
+                }
             }
-            _ => {}
         }
     }
+    Ok(())
+}
+
+/// Only the first one counts.
+fn choices(scanner: &mut Scanner<'_>, seen: &mut Seen) -> Result<(), Flaw> {
+    let mut place = scanner.array()?;
+    while scanner.element(&mut place)? {
+        let is_first = !std::mem::replace(&mut seen.answered, true);
+        if is_first && scanner.peek() == Some(b'{') {
+            choice(scanner, &mut seen.mark)?;
+        } else {
+            scanner.value()?;
+        }
+    }
+    Ok(())
+}
+
+fn choice(scanner: &mut Scanner<'_>, mark: &mut Mark) -> Result<(), Flaw> {
+    let mut place = scanner.object()?;
+    while let Some(key) = scanner.key(&mut place)? {
+        match (scanner.seen(key), scanner.peek()) {
+            (br#""delta""#, Some(b'{')) => delta(scanner, mark)?,
+            (key, _) => {
+                let value = scanner.value()?;
+                match (key, scanner.seen(value)) {
+                    // OpenRouter tells a failure there as well.
+                    (br#""finish_reason""#, br#""error""#) => mark.error = true,
+                    (br#""error""#, error) => mark.error |= !NOTHING.contains(&error),
+                    (br#""finish_reason""#, reason) if !NOTHING.contains(&reason) => {
+                        (mark.content, mark.last) = (true, true);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn delta(scanner: &mut Scanner<'_>, mark: &mut Mark) -> Result<(), Flaw> {
+    let mut place = scanner.object()?;
+    while let Some(key) = scanner.key(&mut place)? {
+        let (key, value) = (scanner.seen(key), scanner.value()?);
+        mark.content |= CONTENT.contains(&key) && !NOTHING.contains(&scanner.seen(value));
+    }
+    Ok(())
 }
 
 /// Writes `model` wherever the frame names another one.
