@@ -1,10 +1,12 @@
-//! The project's own checks. `cargo xtask tidy` reports every breach of the rules of ARCHITECTURE.md at once.
+//! The project's own chores. `cargo xtask tidy` reports every breach of the rules of ARCHITECTURE.md at once, and
+//! `cargo xtask dist` builds what is packaged.
 
+mod dist;
 mod rules;
 mod source;
 mod tree;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use std::{
     env,
     io::{self, Write},
@@ -13,16 +15,17 @@ use std::{
 };
 
 fn main() -> Result<ExitCode> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask has a folder around it")?;
     match env::args().nth(1).as_deref() {
-        Some("tidy") => tidy(),
-        _ => bail!("usage: cargo xtask tidy"),
+        Some("tidy") => tidy(root),
+        Some("dist") => dist::dist(root).map(|()| ExitCode::SUCCESS),
+        _ => bail!("usage: cargo xtask tidy | dist"),
     }
 }
 
 /// Checks every file of the project; exit code 1 when a rule is broken anywhere.
-fn tidy() -> Result<ExitCode> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let sources = tree::read(&root)?;
+fn tidy(root: &Path) -> Result<ExitCode> {
+    let sources = tree::read(root)?;
     let mut findings: Vec<_> = sources.iter().flat_map(rules::check).collect();
     findings.sort();
 
