@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -13,11 +13,12 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, Kind, Raw, Result, Scope, chat::Losses};
+use crate::{Error, Kind, Pulse, Raw, Result, Scope, chat::Losses};
 
 /// The context of one call. Passed by reference; a layer that narrows it makes its own.
 #[derive(Clone)]
 pub struct Cx {
+    /// As if the call had never been held.
     deadline: Instant,
     caller: Arc<Caller>,
     cancel: CancellationToken,
@@ -66,7 +67,8 @@ impl Cx {
     /// The same call with a pulse of its own, so that a layer can hear whether the upstream is alive.
     #[must_use]
     pub fn with_pulse(&self, pulse: Pulse) -> Self {
-        Self { pulse, ..self.clone() }
+        let deadline = before(self.deadline(), pulse.held());
+        Self { deadline, pulse, ..self.clone() }
     }
 
     /// The same call, of which nothing may leave this machine. There is no way back: like a deadline, it only narrows.
@@ -91,19 +93,21 @@ impl Cx {
     /// narrower one, the caller's own [`Kind::Deadline`] otherwise.
     pub fn within(&self, time: Option<Duration>, late: Kind) -> (Self, Kind) {
         match time.map(|time| Instant::now() + time) {
-            Some(deadline) if deadline < self.deadline => (Self { deadline, ..self.clone() }, late),
+            Some(deadline) if deadline < self.deadline() => {
+                (Self { deadline: before(deadline, self.pulse.held()), ..self.clone() }, late)
+            }
             _ => (self.clone(), Kind::Deadline),
         }
     }
 
-    /// When the call must be over.
+    /// When the call must be over: later by the time in which somebody was asked, because no clock runs meanwhile.
     pub fn deadline(&self) -> Instant {
-        self.deadline
+        self.deadline + self.pulse.held()
     }
 
     /// What is left of it.
     pub fn remaining(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
+        self.deadline().saturating_duration_since(Instant::now())
     }
 
     /// Waits for `future`, but no longer than the caller does.
@@ -112,7 +116,19 @@ impl Cx {
             biased;
             output = future => Ok(output),
             () = self.cancel.cancelled() => Err(Error::new(Kind::Cancelled, "the caller gave up")),
-            () = sleep_until(self.deadline) => Err(Error::new(Kind::Deadline, "the caller's deadline passed")),
+            () = self.overdue(Duration::ZERO) => Err(Error::new(Kind::Deadline, "the caller's deadline passed")),
+        }
+    }
+
+    /// Waits until the deadline passed `grace` ago.
+    pub async fn overdue(&self, grace: Duration) {
+        loop {
+            self.pulse.running().await;
+            let due = self.deadline() + grace;
+            if due <= Instant::now() {
+                return;
+            }
+            sleep_until(due).await;
         }
     }
 
@@ -158,6 +174,10 @@ impl fmt::Debug for Cx {
     }
 }
 
+fn before(instant: Instant, time: Duration) -> Instant {
+    instant.checked_sub(time).unwrap_or(instant)
+}
+
 /// Who asks, and on whose bill.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Caller {
@@ -198,6 +218,11 @@ pub trait Peer: Send + Sync {
     /// What the caller's client said it can do, as its protocol writes it; `{}` when it said nothing.
     fn capabilities(&self) -> Raw;
 
+    /// From which level on he said that he wants log lines, as its protocol writes it; `None` when he did not.
+    fn log_level(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The session that the caller asks in, where his protocol has such a thing.
     fn session(&self) -> Option<SessionMark> {
         None
@@ -235,42 +260,6 @@ impl Peer for NoPeer {
 
     fn capabilities(&self) -> Raw {
         Raw::trusted("{}")
-    }
-}
-
-/// The signs of life of a call that has not answered yet (MCP progress): each one resets the idle timeout.
-#[derive(Clone, Debug, Default)]
-pub struct Pulse(Arc<Beats>);
-
-#[derive(Debug)]
-struct Beats {
-    born: Instant,
-    count: AtomicU64,
-    last_nanos: AtomicU64,
-}
-
-impl Default for Beats {
-    fn default() -> Self {
-        Self { born: Instant::now(), count: AtomicU64::new(0), last_nanos: AtomicU64::new(0) }
-    }
-}
-
-impl Pulse {
-    /// A sign of life.
-    pub fn beat(&self) {
-        let nanos = u64::try_from(self.0.born.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.0.last_nanos.fetch_max(nanos, Ordering::Relaxed);
-        self.0.count.fetch_add(1, Ordering::Release);
-    }
-
-    /// How many there were.
-    pub fn beats(&self) -> u64 {
-        self.0.count.load(Ordering::Acquire)
-    }
-
-    /// When the last one was.
-    pub fn last_beat(&self) -> Option<Instant> {
-        (self.beats() > 0).then(|| self.0.born + Duration::from_nanos(self.0.last_nanos.load(Ordering::Relaxed)))
     }
 }
 
@@ -336,6 +325,8 @@ impl Trail {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::sleep;
+
     use super::*;
 
     fn cx(seconds: u64) -> Cx {
@@ -383,13 +374,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_pulse_remembers_its_last_beat() {
-        let pulse = Pulse::default();
-        assert_eq!((pulse.beats(), pulse.last_beat()), (0, None));
-        pulse.beat();
-        tokio::time::advance(Duration::from_secs(5)).await;
-        pulse.clone().beat();
-        tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!((pulse.beats(), pulse.last_beat()), (2, Some(Instant::now() - Duration::from_secs(1))));
+    async fn time_in_which_somebody_is_asked_does_not_count() {
+        let cx = cx(10);
+        let (narrowed, _) = cx.within(Some(Duration::from_secs(3)), Kind::Timeout);
+        let started = Instant::now();
+        let asking = async {
+            sleep(Duration::from_secs(2)).await;
+            let _hold = cx.pulse().hold();
+            sleep(Duration::from_mins(5)).await;
+        };
+        let (outcome, ()) = tokio::join!(narrowed.wait(std::future::pending::<()>()), asking);
+        assert_eq!(outcome.unwrap_err().kind(), Kind::Deadline);
+        assert_eq!(started.elapsed(), Duration::from_secs(303));
+        assert_eq!((narrowed.remaining(), cx.remaining()), (Duration::ZERO, Duration::from_secs(7)));
+        let (later, _) = cx.within(Some(Duration::from_secs(3)), Kind::Timeout);
+        assert_eq!(later.remaining(), Duration::from_secs(3), "what was held before does not count either");
+        assert_eq!(cx.with_pulse(Pulse::default()).remaining(), Duration::from_secs(7));
     }
 }

@@ -4,7 +4,9 @@ pub mod catalog;
 pub mod client;
 pub mod fields;
 pub mod guard;
+mod level;
 pub mod rpc;
+pub mod seal;
 pub mod server;
 mod supervisor;
 #[cfg(test)]

@@ -33,6 +33,8 @@ pub mod code {
     pub const INTERNAL: i64 = -32603;
     /// A resource does not exist, as servers before 2026-07-28 say it.
     pub const RESOURCE_NOT_FOUND: i64 = -32002;
+    /// Somebody has to visit an address before the request can be answered, as servers of 2025-11-25 say it.
+    pub const URL_ELICITATION_REQUIRED: i64 = -32042;
     /// HTTP headers and body say different things (2026-07-28).
     pub const HEADER_MISMATCH: i64 = -32020;
     /// The client did not declare a capability that the request needs (2026-07-28).

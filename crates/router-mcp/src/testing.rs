@@ -8,13 +8,13 @@ use router_core::{
     Cx, Error, Kind, Outcome, Raw, Result, Upstream, Verbatim,
     tool::{Answer, Lookup, ToolCall},
 };
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use crate::{
     catalog::Offer,
     client::ServerState,
     rpc::RpcError,
-    view::{Revision, ServerView},
+    view::{Remark, Revision, ServerView},
 };
 
 type Call = dyn Fn(Cx, ToolCall) -> BoxFuture<'static, Result<Answer>> + Send + Sync;
@@ -31,6 +31,8 @@ pub(crate) struct Fake {
     pub(crate) capabilities: Mutex<Option<Raw>>,
     pub(crate) instructions: Mutex<Option<String>>,
     revisions: watch::Sender<Revision>,
+    pub(crate) remarks: broadcast::Sender<Remark>,
+    pub(crate) levels: Mutex<Vec<&'static str>>,
 }
 
 impl Fake {
@@ -46,6 +48,8 @@ impl Fake {
             capabilities: Mutex::new(None),
             instructions: Mutex::new(None),
             revisions: watch::channel(Revision::default()).0,
+            remarks: broadcast::Sender::new(8),
+            levels: Mutex::default(),
         })
     }
 
@@ -125,6 +129,14 @@ impl ServerView for Door {
 
     fn revisions(&self) -> watch::Receiver<Revision> {
         self.0.revisions.subscribe()
+    }
+
+    fn remarks(&self) -> broadcast::Receiver<Remark> {
+        self.0.remarks.subscribe()
+    }
+
+    fn want_level(&self, level: &'static str) {
+        self.0.levels.lock().push(level);
     }
 }
 

@@ -1,7 +1,9 @@
 //! What the catalog sees of a server besides its answers.
 
-use router_core::Raw;
-use tokio::sync::watch;
+use std::sync::Arc;
+
+use router_core::{Note, Raw};
+use tokio::sync::{broadcast, watch};
 
 use crate::client::ServerState;
 
@@ -19,6 +21,21 @@ pub trait ServerView: Send + Sync + 'static {
     /// How often each of its lists has changed. All three count up when a connection is made, since nobody knows what
     /// changed meanwhile; one counts up when the server says so.
     fn revisions(&self) -> watch::Receiver<Revision>;
+
+    /// What it says from now on that belongs to no request.
+    fn remarks(&self) -> broadcast::Receiver<Remark>;
+
+    /// Somebody wants to hear its log from this level on, as its protocol writes it.
+    fn want_level(&self, level: &'static str);
+}
+
+/// Something that a server says beside all requests.
+#[derive(Clone, Debug)]
+pub struct Remark {
+    /// What it says.
+    pub note: Note,
+    /// The name of the caller for whom it is; `None`: for everybody who may use the server.
+    pub to: Option<Arc<str>>,
 }
 
 /// How often each list of a server has changed.

@@ -11,6 +11,7 @@ use router_core::{Caller, Cx, Upstream};
 use router_mcp::{
     catalog::{Catalog, Offer},
     client::{Launch, McpServer, Program, Reach, ServerSpec, ServerState},
+    seal::Seal,
     server::{Front, Setup},
 };
 use serde_json::{Value, json};
@@ -52,6 +53,7 @@ impl Bench {
             version: "1".to_owned(),
             tasks: tasks.clone(),
             closing: shutdown.clone(),
+            seal: Arc::new(Seal::new(None, || 0).unwrap()),
         });
         Self { front, server, tasks, shutdown }
     }

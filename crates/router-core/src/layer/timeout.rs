@@ -52,20 +52,20 @@ impl<Q: Query, U: Upstream<Q>> Upstream<Q> for Timeout<U> {
         cx.trail().attempt();
         let TimeoutPolicy { first_content, whole, .. } = self.policy;
         let patience = if query.answered_whole() { whole } else { first_content };
-        let watch = Stopwatch { cx, started: Instant::now(), patience, total: self.policy.total };
+        let watch = Stopwatch {
+            cx,
+            started: Instant::now(),
+            held_before: cx.pulse().held(),
+            patience,
+            total: self.policy.total,
+        };
         let (narrowed, whose) = cx.within(self.policy.total, Kind::Timeout);
         let mut call = pin!(self.inner.call(&narrowed, query));
-        let answer = loop {
-            tokio::select! {
-                biased;
-                answer = call.as_mut() => break answer.map_err(|error| watch.whose(error, whose)),
-                () = cx.cancel().cancelled() => break Err(Error::new(Kind::Cancelled, "the caller gave up")),
-                () = sleep_until(watch.due(narrowed.deadline())) => {
-                    if let Some(late) = watch.late() {
-                        break Err(late);
-                    }
-                }
-            }
+        let answer = tokio::select! {
+            biased;
+            answer = call.as_mut() => answer.map_err(|error| watch.whose(error, whose)),
+            () = cx.cancel().cancelled() => Err(Error::new(Kind::Cancelled, "the caller gave up")),
+            late = watch.runs_out() => Err(late),
         };
         match answer {
             Ok(reply) => Ok(self.pace(reply, watch.started)),
@@ -83,6 +83,8 @@ impl<Q: Query, U: Upstream<Q>> Upstream<Q> for Timeout<U> {
 struct Stopwatch<'a> {
     cx: &'a Cx,
     started: Instant,
+    /// How long the call had been held when the attempt began.
+    held_before: Duration,
     patience: Option<Duration>,
     total: Option<Duration>,
 }
@@ -94,17 +96,34 @@ impl Stopwatch<'_> {
         self.patience.map(|patience| heard + patience)
     }
 
-    fn due(&self, deadline: Instant) -> Instant {
-        self.silent_at().map_or(deadline, |silent| silent.min(deadline))
+    /// When the attempt has taken too long, signs of life or not.
+    fn over_at(&self) -> Option<Instant> {
+        let held = self.cx.pulse().held().saturating_sub(self.held_before);
+        self.total.map(|total| self.started + total + held)
+    }
+
+    /// Waits until something is late, and says what. While somebody is asked nothing is.
+    async fn runs_out(&self) -> Error {
+        loop {
+            self.cx.pulse().running().await;
+            let bounds = [self.silent_at(), self.over_at()];
+            sleep_until(bounds.into_iter().flatten().fold(self.cx.deadline(), Instant::min)).await;
+            if let Some(late) = self.late() {
+                return late;
+            }
+        }
     }
 
     /// What is late by now, if anything is.
     fn late(&self) -> Option<Error> {
         let now = Instant::now();
+        if self.cx.pulse().is_held() {
+            return None;
+        }
         if self.cx.deadline() <= now {
             return Some(Error::new(Kind::Deadline, "the caller's deadline passed"));
         }
-        if let Some(total) = self.total.filter(|total| self.started + *total <= now) {
+        if let Some(total) = self.total.filter(|_| self.over_at().is_some_and(|over| over <= now)) {
             return Some(Error::new(Kind::Timeout, format!("not answered within {total:?}")));
         }
         let silence = self.patience.filter(|_| self.silent_at().is_some_and(|silent| silent <= now));
@@ -178,6 +197,34 @@ mod tests {
             let layer = Timeout::new(slow(seconds, u64::MAX), POLICY, Arc::clone(&guard));
             let answer = layer.call(&cx(60), Ask::default().whole()).await;
             assert_eq!(answer.err().map(|error| error.kind()), expected, "after {seconds} s");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_clock_runs_while_somebody_is_asked() {
+        let asks = |before: u64, asked: u64, after: u64| {
+            answering(move |cx: Cx, _| async move {
+                cx.wait(sleep(Duration::from_secs(before))).await?;
+                let hold = cx.pulse().hold();
+                cx.wait(sleep(Duration::from_secs(asked))).await?;
+                drop(hold);
+                cx.wait(sleep(Duration::from_secs(after))).await?;
+                Ok(Said::text("a"))
+            })
+        };
+        let idle = TimeoutPolicy { total: None, ..POLICY };
+        let total = TimeoutPolicy { first_content: None, ..POLICY };
+        for (what, policy, (before, asked, after), expected) in [
+            ("idle", idle, (4, 600, 4), None),
+            ("idle, silent after it", idle, (4, 600, 6), Some(Kind::Timeout)),
+            ("in all", total, (10, 600, 9), None),
+            ("in all, too long", total, (10, 600, 11), Some(Kind::Timeout)),
+            ("the caller's", TimeoutPolicy::default(), (30, 600, 29), None),
+            ("the caller's, too long", TimeoutPolicy::default(), (30, 600, 31), Some(Kind::Deadline)),
+        ] {
+            let (guard, _) = guard();
+            let answer = Timeout::new(asks(before, asked, after), policy, guard).call(&cx(60), Ask::default()).await;
+            assert_eq!(answer.err().map(|error| error.kind()), expected, "{what}");
         }
     }
 

@@ -4,6 +4,7 @@ mod changes;
 mod listing;
 mod near;
 mod shelf;
+mod talk;
 #[cfg(test)]
 mod tests;
 mod uri;
@@ -19,6 +20,7 @@ use tokio_util::task::TaskTracker;
 
 pub use changes::{Changed, Changes};
 pub(crate) use listing::{List, Mirror};
+pub(crate) use talk::Remarks;
 
 use self::{
     listing::{Item, Listing},

@@ -11,6 +11,8 @@ use crate::{
 
 /// The wire format of the errors that are kept verbatim.
 const DIALECT: &str = "mcp";
+/// A step that anybody can take: something has to be asked first.
+const INPUT_REQUIRED: &str = "input_required";
 
 /// Reads what a server answered to a question of a caller of era `from`.
 pub(crate) fn read(outcome: Result<Raw, RpcError>, from: Era) -> Result<Answer> {
@@ -19,7 +21,9 @@ pub(crate) fn read(outcome: Result<Raw, RpcError>, from: Era) -> Result<Answer> 
         return Err(Error::new(Kind::Protocol, "the server answered with a result that is no object"));
     }
     let step = step(&result);
-    if let (Some(step), Era::Legacy) = (&step, from) {
+    if let (Some(step), Era::Legacy) = (&step, from)
+        && step != INPUT_REQUIRED
+    {
         return Err(unknown_step(step));
     }
     let mut answer = Answer::new(result);
@@ -35,12 +39,8 @@ fn step(result: &Raw) -> Option<String> {
     (kind != "complete").then_some(kind)
 }
 
-/// A caller of the legacy era knows complete results only; what else there is, a modern one is given as it came.
+/// For a caller of the legacy era what a server needs can be asked; what else there is only a modern one knows.
 fn unknown_step(step: &str) -> Error {
-    if step == "input_required" {
-        return Error::new(Kind::Refused, "the tool asks for input that this client cannot give")
-            .hint("use a client that speaks MCP 2026-07-28");
-    }
     Error::new(Kind::Refused, format!("the server answered a {step:?}, which this client does not know"))
 }
 
@@ -108,15 +108,16 @@ mod tests {
     }
 
     #[test]
-    fn unfinished_results_are_for_modern_callers() {
+    fn unfinished_results_are_for_modern_callers_unless_they_ask_for_input() {
         let asks = raw(r#"{"resultType":"input_required","requestState":"s"}"#);
-        assert_eq!(read(Ok(asks.clone()), Era::Legacy).unwrap_err().kind(), Kind::Refused);
-        assert_eq!(read(Ok(asks.clone()), Era::Modern).unwrap().result, asks);
+        for era in [Era::Legacy, Era::Modern] {
+            let answer = read(Ok(asks.clone()), era).unwrap();
+            assert_eq!((answer.result, answer.is_interim), (asks.clone(), true));
+        }
         for (result, interim) in [
             (r#"{"resultType":"complete"}"#, false),
             (r#"{"content":[{"resultType":"task"}]}"#, false),
             (r#"{"content":[{"text":"resultType"}]}"#, false),
-            (r#"{"resultType":"input_required"}"#, true),
             (r#"{"resultType":"task","taskId":"t"}"#, true),
             (r#"{"resultType":7}"#, true),
         ] {

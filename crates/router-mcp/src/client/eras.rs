@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use router_core::{
-    Error, Kind, Raw, Result,
+    Error, Kind, Peer, Raw, Result,
     tool::{Lookup, ToolCall},
 };
 use serde_json::json;
@@ -130,19 +130,21 @@ fn client_info() -> serde_json::Value {
     json!({ "name": "mcp-router", "version": env!("CARGO_PKG_VERSION") })
 }
 
-/// What `initialize` says. Roots are not offered: one client's folders must not govern a server that many share.
-pub(crate) fn initialize_params() -> Raw {
-    let params = json!({
-        "protocolVersion": LEGACY_VERSION,
-        "capabilities": { "sampling": {}, "elicitation": {} },
-        "clientInfo": client_info(),
-    });
+/// What `initialize` says: what can be relayed to somebody, whoever asks. Roots are offered where the configuration has
+/// some: one client's folders must not govern a server that many share.
+pub(crate) fn initialize_params(has_roots: bool) -> Raw {
+    let mut capabilities = json!({ "sampling": { "tools": {} }, "elicitation": { "form": {}, "url": {} } });
+    if let Some(capabilities) = capabilities.as_object_mut().filter(|_| has_roots) {
+        capabilities.insert("roots".to_owned(), json!({}));
+    }
+    let params =
+        json!({ "protocolVersion": LEGACY_VERSION, "capabilities": capabilities, "clientInfo": client_info() });
     Raw::trusted(params.to_string())
 }
 
 /// What `server/discover` says.
 pub(crate) fn discover_params() -> Raw {
-    fields::with_field(&Raw::trusted("{}"), META, &modern_meta(None))
+    fields::with_field(&Raw::trusted("{}"), META, &modern_meta(None, None))
 }
 
 /// What `subscriptions/listen` says.
@@ -162,14 +164,14 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// Fits the parameters of a question to the connection's era. `id` becomes the progress token, unique there.
-    pub(crate) fn fit(method: &'static str, params: Raw, era: Era, id: u64) -> Self {
+    /// Fits the parameters of a question of `peer` to the connection's era. `id` becomes the progress token, unique there.
+    pub(crate) fn fit(method: &'static str, params: Raw, (era, id): (Era, u64), peer: &dyn Peer) -> Self {
         let meta = fields::get(&params, META);
         let token = meta.as_ref().and_then(|meta| fields::get(meta, PROGRESS_TOKEN));
         let modern = meta.as_ref().is_some_and(|meta| fields::get(meta, PROTOCOL_VERSION).is_some());
         let from = if modern { Era::Modern } else { Era::Legacy };
         let fitted = match era {
-            Era::Modern => Some(modern_meta(meta.as_ref())),
+            Era::Modern => Some(modern_meta(meta.as_ref(), Some(peer))),
             Era::Legacy => meta.map(|meta| if modern { fields::without_fields(&meta, &MODERN_KEYS) } else { meta }),
         };
         let fitted = match &token {
@@ -204,20 +206,38 @@ pub(crate) fn lookup_params(lookup: &Lookup) -> Raw {
     lookup.extra.iter().fold(params, |params, extra| fields::with_field(&params, META, extra))
 }
 
-/// `_meta` of a modern request. A modern caller speaks for himself; for a legacy one we say that he can do nothing,
-/// because what a server would ask back in the modern way he could not answer.
-fn modern_meta(meta: Option<&Raw>) -> Raw {
+/// `_meta` of a modern request. A modern caller speaks for himself; of a legacy one we say what he said of himself when
+/// he greeted us, and how much he wants to hear; our own requests promise nothing.
+fn modern_meta(meta: Option<&Raw>, peer: Option<&dyn Peer>) -> Raw {
     let empty = Raw::trusted("{}");
     let meta = meta.unwrap_or(&empty);
+    if fields::get(meta, CLIENT_CAPABILITIES).is_some() && fields::get(meta, CLIENT_INFO).is_some() {
+        return fields::with_field(meta, PROTOCOL_VERSION, &rpc::quoted(MODERN_VERSION));
+    }
     let version = rpc::quoted(MODERN_VERSION);
     let about_us = Raw::trusted(client_info().to_string());
+    let capabilities = peer.map_or_else(fields::empty, |peer| modern_capabilities(&peer.capabilities()));
+    let level = peer.map(|peer| rpc::quoted(level_of(peer)));
     let mut set = vec![(PROTOCOL_VERSION, &version)];
-    for (key, ours) in [(CLIENT_CAPABILITIES, &empty), (CLIENT_INFO, &about_us)] {
-        if fields::get(meta, key).is_none() {
-            set.push((key, ours));
-        }
+    if fields::get(meta, CLIENT_CAPABILITIES).is_none() {
+        set.push((CLIENT_CAPABILITIES, &capabilities));
+        set.extend(level.as_ref().map(|level| (LOG_LEVEL, level)));
+    }
+    if fields::get(meta, CLIENT_INFO).is_none() {
+        set.push((CLIENT_INFO, &about_us));
     }
     fields::with_fields(meta, &set)
+}
+
+/// Modern servers say nothing to whoever names no level; legacy ones, what they think fit.
+fn level_of(peer: &dyn Peer) -> &'static str {
+    peer.log_level().unwrap_or("info")
+}
+
+/// What of a legacy client's capabilities a modern request can name: tasks, for one, mean something else there.
+fn modern_capabilities(legacy: &Raw) -> Raw {
+    const KNOWN: [&str; 5] = ["elicitation", "sampling", "roots", "experimental", "extensions"];
+    fields::retain(legacy, |key, _| KNOWN.contains(&key))
 }
 
 /// The parameters of a progress notification with another token in them.
@@ -240,11 +260,30 @@ mod tests {
         Raw::trusted(json.to_owned())
     }
 
+    /// A legacy client.
+    struct Legacy;
+
+    impl Peer for Legacy {
+        fn notify(&self, _: router_core::Note) {}
+
+        fn ask<'a>(
+            &'a self,
+            method: &'a str,
+            params: Raw,
+        ) -> std::pin::Pin<Box<dyn Future<Output = Result<Raw>> + Send + 'a>> {
+            router_core::NoPeer.ask(method, params)
+        }
+
+        fn capabilities(&self) -> Raw {
+            raw(r#"{"tasks":{},"roots":{}}"#)
+        }
+    }
+
     #[test]
     fn a_request_fits_its_era() {
         let us = concat!(r#"{"name":"mcp-router","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
         let added = format!(
-            r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}},"io.modelcontextprotocol/clientInfo":{us}"#
+            r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{"roots":{{}}}},"io.modelcontextprotocol/logLevel":"info","io.modelcontextprotocol/clientInfo":{us}"#
         );
         let modern = r#"{"name":"t","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"x":1},"io.modelcontextprotocol/clientInfo":{"name":"c"},"keep":1.0}}"#;
         for (params, era, expected, token, from) in [
@@ -261,7 +300,7 @@ mod tests {
             (modern, Era::Modern, modern.to_owned(), None, Era::Modern),
         ] {
             let expected = Request { method: "m", params: raw(&expected), token: token.map(raw), from };
-            assert_eq!(Request::fit("m", raw(params), era, 7), expected, "{params} {era:?}");
+            assert_eq!(Request::fit("m", raw(params), (era, 7), &Legacy), expected, "{params} {era:?}");
         }
     }
 

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Launch, McpServer, Order, ServerSpec, ServerState};
+use crate::fields;
 
 /// Who has a server to himself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +115,10 @@ impl Instances {
             return Ok(Use::own(instance));
         }
         self.make_room(&mut open)?;
-        let server = McpServer::start(self.spec.clone(), self.launch.clone(), &self.tasks, self.shutdown.child_token());
+        // Whose folders count is no question where nobody shares.
+        let roots = self.spec.roots.clone().or_else(|| Some(fields::array([])));
+        let spec = ServerSpec { roots, ..self.spec.clone() };
+        let server = McpServer::start(spec, self.launch.clone(), &self.tasks, self.shutdown.child_token());
         let instance = Arc::new(Instance {
             server,
             busy: AtomicUsize::new(0),

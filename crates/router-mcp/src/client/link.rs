@@ -115,6 +115,14 @@ impl Channel {
         })
     }
 
+    /// Has a legacy server tell as much as somebody wants to hear.
+    pub(crate) fn want_level(&self, level: &str) {
+        match self {
+            Self::Pipe(session) => session.want_level(level),
+            Self::Http(remote) => remote.want_level(level),
+        }
+    }
+
     pub(crate) async fn call(&self, cx: &Cx, question: Question<'_>) -> Result<Answer> {
         match self {
             Self::Pipe(session) => session.call(cx, question).await,

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use router_core::{Cx, Kind, Note, Raw};
-use tokio::time::timeout_at;
 
 use super::eras;
-use crate::rpc::{RpcError, code};
+use crate::{
+    fields,
+    rpc::{RpcError, code},
+};
 
 /// The caller of one request, as the connection sees him.
 #[derive(Clone)]
@@ -18,15 +20,27 @@ pub(super) struct Listener {
 
 pub(super) const PROGRESS: &str = "notifications/progress";
 pub(super) const MESSAGE: &str = "notifications/message";
+pub(super) const VISITED: &str = "notifications/elicitation/complete";
+pub(super) const ROOTS: &str = "roots/list";
 
 impl Listener {
     pub(super) fn new(cx: &Cx, token: Option<Raw>) -> Self {
         Self { cx: cx.clone(), token }
     }
 
+    /// Who asks.
+    pub(super) fn caller(&self) -> &Arc<str> {
+        &self.cx.caller().name
+    }
+
     /// Whether he gave up by himself, which tells nothing about the server.
     pub(super) fn has_left(&self) -> bool {
         self.cx.cancel().is_cancelled()
+    }
+
+    /// Whether a question is for him. One for roots is, where he has any; otherwise the configuration answers it.
+    pub(super) fn can_hear(&self, method: &str) -> bool {
+        method != ROOTS || fields::get(&self.cx.peer().capabilities(), "roots").is_some()
     }
 
     /// A notification that belongs to this request: a sign of life, and news for whoever asked for it.
@@ -41,27 +55,25 @@ impl Listener {
         self.cx.peer().notify(Note { method, params });
     }
 
-    /// Puts a question of the server to the caller, for as long as he waits himself.
+    /// Puts a question of the server to the caller, for as long as he waits himself. No clock runs until he answers.
     pub(super) async fn answer(&self, method: &str, params: Option<Raw>) -> Result<Raw, RpcError> {
         let params = params.unwrap_or_else(|| Raw::trusted("{}"));
-        self.cx.pulse().beat();
+        let _hold = self.cx.pulse().hold();
         let answered = tokio::select! {
-            answered = timeout_at(self.cx.deadline(), self.cx.peer().ask(method, params)) => answered,
+            answered = self.cx.peer().ask(method, params) => answered,
             () = self.cx.cancel().cancelled() => return Err(RpcError::new(code::INTERNAL, "the caller has gone")),
         };
-        self.cx.pulse().beat();
         match answered {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) if error.kind() == Kind::Refused => Err(cannot(method)),
-            Ok(Err(error)) => Err(RpcError::new(code::INTERNAL, error.to_string())),
-            Err(_) => Err(RpcError::new(code::INTERNAL, "the client did not answer in time")),
+            Ok(answer) => Ok(answer),
+            Err(error) if error.kind() == Kind::Refused => Err(cannot(method)),
+            Err(error) => Err(RpcError::new(code::INTERNAL, error.to_string())),
         }
     }
 }
 
 /// Whether a question of a server can be put to a caller at all.
 pub(super) fn can_be_relayed(method: &str) -> bool {
-    matches!(method, "sampling/createMessage" | "elicitation/create" | "roots/list")
+    matches!(method, "sampling/createMessage" | "elicitation/create" | ROOTS)
 }
 
 /// The answer to a question that nobody can answer.

@@ -9,6 +9,7 @@ mod instances;
 pub(crate) mod lines;
 mod link;
 mod listener;
+mod loudness;
 mod news;
 mod outbox;
 mod server;
@@ -20,9 +21,10 @@ use std::{sync::Arc, time::Duration};
 
 use ::http::{HeaderName, Uri};
 use router_core::{
-    Name, Query, Repeat, Secret,
+    Cx, Name, Note, Query, Raw, Repeat, Secret,
     tool::{Lookup, ToolCall},
 };
+use tokio::sync::broadcast;
 use tokio_util::task::TaskTracker;
 
 use self::{changes::Changes, eras::Request, tail::Tail};
@@ -37,6 +39,10 @@ pub(crate) use self::{
     news::follow,
     session::Tally,
 };
+use crate::{fields, view::Remark};
+
+/// How many remarks of a server wait for whoever listens slowly; of more the oldest are lost.
+const REMARKS: usize = 64;
 
 /// A server as the configuration describes it.
 #[derive(Clone)]
@@ -55,13 +61,23 @@ pub struct ServerSpec {
     pub health: Option<HealthCheck>,
     /// How often it is started again within 5 min before it counts as failed; `None`: as usual.
     pub restarts: Option<u32>,
+    /// The folders that it is told to keep to where no client tells his: a list as the protocol writes it.
+    pub roots: Option<Raw>,
 }
 
 impl ServerSpec {
     /// A server of which nothing is known.
     pub fn new(name: impl Into<Name>, reach: Reach) -> Self {
-        let on_era: Arc<dyn Fn(Era) + Send + Sync> = Arc::new(|_| ());
-        Self { name: name.into(), reach, protocol: Protocol::Auto, era: None, on_era, health: None, restarts: None }
+        Self {
+            name: name.into(),
+            reach,
+            protocol: Protocol::Auto,
+            era: None,
+            on_era: Arc::new(|_| ()),
+            health: None,
+            restarts: None,
+            roots: None,
+        }
     }
 }
 
@@ -102,16 +118,45 @@ pub(crate) struct Surroundings {
     pub(crate) tasks: TaskTracker,
     /// What its processes complain about.
     pub(crate) complaints: Arc<Tail>,
+    /// The roots of the configuration, if it has some.
+    pub(crate) roots: Option<Raw>,
+    remarks: broadcast::Sender<Remark>,
 }
 
 impl Surroundings {
-    pub(crate) fn new(reach: &Reach, tasks: &TaskTracker) -> Self {
-        let secrets = match reach {
+    pub(crate) fn new(spec: &ServerSpec, tasks: &TaskTracker) -> Self {
+        let secrets = match &spec.reach {
             Reach::Program(program) => program.env.iter().map(|(_, value)| value.clone()).collect(),
             Reach::Http(_) | Reach::Absent(_) => Vec::new(),
         };
-        let complaints = Arc::new(Tail::hiding(secrets));
-        Self { changes: Changes::new(), tally: Arc::default(), tasks: tasks.clone(), complaints }
+        Self {
+            changes: Changes::new(),
+            tally: Arc::default(),
+            tasks: tasks.clone(),
+            complaints: Arc::new(Tail::hiding(secrets)),
+            roots: spec.roots.clone(),
+            remarks: broadcast::Sender::new(REMARKS),
+        }
+    }
+
+    /// The server says something that belongs to no request.
+    fn remark(&self, method: &Arc<str>, params: Option<&Raw>, to: Option<Arc<str>>) {
+        let Some(params) = params.filter(|_| matches!(&**method, listener::MESSAGE | listener::VISITED)) else {
+            return;
+        };
+        let note = Note { method: Arc::clone(method), params: params.clone() };
+        // Nobody listens, most of the time.
+        drop(self.remarks.send(Remark { note, to }));
+    }
+
+    pub(crate) fn remarks(&self) -> broadcast::Receiver<Remark> {
+        self.remarks.subscribe()
+    }
+
+    /// What a server is told that asks for roots, and nobody who has some is there.
+    fn roots(&self) -> Raw {
+        let none = fields::array([]);
+        fields::with_field(&fields::empty(), "roots", self.roots.as_ref().unwrap_or(&none))
     }
 }
 
@@ -131,11 +176,12 @@ impl Question<'_> {
         }
     }
 
-    /// The question in the words of a connection. `id` is its request's.
-    fn request(self, era: Era, id: u64) -> Request {
-        match self {
-            Self::Tool(call) => Request::fit("tools/call", eras::call_params(call, era), era, id),
-            Self::Lookup(lookup) => Request::fit(lookup.what.method(), eras::lookup_params(lookup), era, id),
-        }
+    /// The question of a caller in the words of a connection. `id` is its request's.
+    fn request(self, era: Era, id: u64, cx: &Cx) -> Request {
+        let (method, params) = match self {
+            Self::Tool(call) => ("tools/call", eras::call_params(call, era)),
+            Self::Lookup(lookup) => (lookup.what.method(), eras::lookup_params(lookup)),
+        };
+        Request::fit(method, params, (era, id), &**cx.peer())
     }
 }

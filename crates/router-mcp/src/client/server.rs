@@ -10,7 +10,7 @@ use router_core::{
     tool::{Answer, Lookup, ToolCall},
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{broadcast, mpsc, watch},
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -19,7 +19,7 @@ use super::{Channel, Era, Launch, Question, ServerSpec, Surroundings};
 pub use crate::supervisor::Order;
 use crate::{
     supervisor::{State, Supervisor},
-    view::{Revision, ServerView},
+    view::{Remark, Revision, ServerView},
 };
 
 /// How long a stop may take; the guard of a process ends within 5 s.
@@ -40,7 +40,7 @@ pub struct McpServer {
 impl McpServer {
     /// Starts the server in the background. Calls that come before it is ready wait for it, within their deadlines.
     pub fn start(spec: ServerSpec, launch: Launch, tasks: &TaskTracker, shutdown: CancellationToken) -> Arc<Self> {
-        let around = Surroundings::new(&spec.reach, tasks);
+        let around = Surroundings::new(&spec, tasks);
         let name = Arc::clone(&spec.name);
         let (sender, state) = watch::channel(State::Starting);
         let (orders, receiver) = mpsc::channel(4);
@@ -156,6 +156,16 @@ impl ServerView for McpServer {
     fn revisions(&self) -> watch::Receiver<Revision> {
         self.changed()
     }
+
+    fn remarks(&self) -> broadcast::Receiver<Remark> {
+        self.around.remarks()
+    }
+
+    fn want_level(&self, level: &'static str) {
+        if let Some(met) = self.state.borrow().met() {
+            met.channel.want_level(level);
+        }
+    }
 }
 
 /// How a server is.
@@ -237,12 +247,8 @@ mod tests {
         let tasks = TaskTracker::new();
         let (_sender, state) = watch::channel(State::Starting);
         let (orders, _receiver) = mpsc::channel(1);
-        let server = McpServer {
-            name: "s".into(),
-            state,
-            orders,
-            around: Surroundings::new(&Reach::Absent(String::new()), &tasks),
-        };
+        let spec = ServerSpec::new("s", Reach::Absent(String::new()));
+        let server = McpServer { name: "s".into(), state, orders, around: Surroundings::new(&spec, &tasks) };
         for (allowed, waited, kind) in [
             (30_000, 10_000, Kind::Unavailable),
             (10_000, 9_750, Kind::Deadline),

@@ -16,16 +16,15 @@ use router_core::{Cx, Error, Kind, Name, Outcome, Raw, Result, tool::Answer};
 use serde_json::json;
 use tokio::{
     sync::{Notify, oneshot},
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, sleep_until},
 };
-use tokio_util::task::TaskTracker;
 
 use super::{
-    Question, answer,
-    changes::Changes,
+    Question, Surroundings, answer,
     eras::{self, Era, Greeting},
     lines::Edges,
     listener::{self, Listener},
+    loudness::{Loudness, SET_LEVEL},
     news::{ENDLESS, Ended, LISTEN},
     outbox::Outbox,
 };
@@ -51,9 +50,8 @@ pub(crate) struct Session {
     /// A call took too long: is the server still alive?
     doubt: Notify,
     greeting: OnceLock<Greeting>,
-    changes: Changes,
-    tally: Arc<Tally>,
-    tasks: TaskTracker,
+    loudness: Loudness,
+    around: Surroundings,
 }
 
 /// What happened to a server, over all its connections.
@@ -83,7 +81,7 @@ struct Waiter {
 }
 
 impl Session {
-    pub(super) fn new(name: &Name, outbox: Outbox, changes: &Changes, tally: &Arc<Tally>, tasks: &TaskTracker) -> Self {
+    pub(super) fn new(name: &Name, outbox: Outbox, around: &Surroundings) -> Self {
         Self {
             name: Arc::clone(name),
             outbox,
@@ -92,9 +90,8 @@ impl Session {
             heard: AtomicU64::new(0),
             doubt: Notify::new(),
             greeting: OnceLock::new(),
-            changes: changes.clone(),
-            tally: Arc::clone(tally),
-            tasks: tasks.clone(),
+            loudness: Loudness::default(),
+            around: around.clone(),
         }
     }
 
@@ -112,17 +109,32 @@ impl Session {
 
     /// Asks on behalf of a caller. Dropping the future tells the server that nobody waits any more.
     pub(super) async fn call(&self, cx: &Cx, question: Question<'_>) -> Result<Answer> {
+        if let Some(level) = cx.peer().log_level() {
+            self.want_level(level);
+        }
         let id = self.next_id();
-        let request = question.request(self.era(), id);
+        let request = question.request(self.era(), id, cx);
         let listener = Listener::new(cx, request.token);
-        let until = cx.deadline() + AFTER_DEADLINE;
-        let reply = self.ask(id, (request.method, &request.params), Some(listener), until).await?;
+        let late = cx.overdue(AFTER_DEADLINE);
+        let reply = self.ask(id, (request.method, &request.params), Some(listener), late).await?;
         answer::read(reply, request.from)
+    }
+
+    /// Has the server tell its log from this level on, if it does not already. What it answers matters to nobody.
+    pub(super) fn want_level(&self, level: &str) {
+        let Some(params) = self.greeting.get().and_then(|greeting| self.loudness.raise(level, greeting)) else {
+            return;
+        };
+        let (id, (reply, _)) = (self.next_id(), oneshot::channel());
+        self.waiting.lock().callers.insert(id, Waiter { reply, listener: None });
+        if let Err(error) = self.outbox.send(None, line(rpc::request(id, SET_LEVEL, Some(&params)))) {
+            tracing::debug!(server = %self.name, %error, "the server could not be told the level of its log");
+        }
     }
 
     /// Asks for ourselves.
     pub(super) async fn request(&self, method: &str, params: &Raw, until: Instant) -> Result<Reply> {
-        self.ask(self.next_id(), (method, params), None, until).await
+        self.ask(self.next_id(), (method, params), None, sleep_until(until)).await
     }
 
     /// Waits until the server turns out to be dead to us. It is asked for a sign of life only after a call took too
@@ -185,15 +197,17 @@ impl Session {
         id: u64,
         (method, params): (&str, &Raw),
         listener: Option<Listener>,
-        until: Instant,
+        late: impl Future<Output = ()>,
     ) -> Result<Reply> {
         let (reply, answer) = oneshot::channel();
         let _place = self.enter(id, Waiter { reply, listener })?;
         self.outbox.send(Some(id), line(rpc::request(id, method, Some(params))))?;
-        match timeout_at(until, answer).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(Error::new(Kind::Unavailable, "the conversation with the server is over")),
-            Err(_) => Err(Error::new(Kind::Deadline, format!("no answer to {method} before the deadline"))),
+        tokio::select! {
+            biased;
+            answer = answer => answer.unwrap_or_else(|_| {
+                Err(Error::new(Kind::Unavailable, "the conversation with the server is over"))
+            }),
+            () = late => Err(Error::new(Kind::Deadline, format!("no answer to {method} before the deadline"))),
         }
     }
 
@@ -245,7 +259,7 @@ impl Session {
     /// A line that is no message is somebody's log; but an answer that we cannot read is the answer that there is.
     fn broken(&self, line: &Bytes) -> Heard {
         let Some(waiter) = self.claimed(&Edges::of(line)) else {
-            self.tally.garbage.fetch_add(1, Ordering::Relaxed);
+            self.around.tally.garbage.fetch_add(1, Ordering::Relaxed);
             return Heard::Garbage;
         };
         let flaw = rpc::read(line).err().map(|error| error.message).unwrap_or_default();
@@ -258,7 +272,7 @@ impl Session {
         let message = format!("the server's answer is longer than {} MiB", super::lines::LINE_MAX >> 20);
         match self.claimed(edges) {
             Some(waiter) => drop(waiter.reply.send(Err(Error::new(Kind::Protocol, message)))),
-            None => drop(self.tally.garbage.fetch_add(1, Ordering::Relaxed)),
+            None => drop(self.around.tally.garbage.fetch_add(1, Ordering::Relaxed)),
         }
     }
 
@@ -274,7 +288,7 @@ impl Session {
                 let waiter = id.and_then(|id| id.as_u64()).and_then(|id| self.waiting.lock().callers.remove(&id));
                 match waiter {
                     Some(waiter) => drop(waiter.reply.send(Ok(outcome))),
-                    None => drop(self.tally.strays.fetch_add(1, Ordering::Relaxed)),
+                    None => drop(self.around.tally.strays.fetch_add(1, Ordering::Relaxed)),
                 }
             }
             Message::Notification { method, params } => self.hear(method, params),
@@ -283,18 +297,33 @@ impl Session {
     }
 
     fn hear(&self, method: Arc<str>, params: Option<Raw>) {
-        self.changes.hear(&method);
+        self.around.changes.hear(&method);
         let listener = match &*method {
             listener::PROGRESS => params.as_ref().and_then(eras::token_of).and_then(|id| self.listener(id)),
             // A log line names no request: with one caller it is his, with more it would be told to the wrong one.
             listener::MESSAGE => self.only_listener(),
             _ => None,
         };
-        if let Some(listener) = listener {
-            listener.hear(method, params);
-        } else {
-            tracing::trace!(server = %self.name, %method, ?params, "a notification that nobody waits for");
+        match listener {
+            Some(listener) => listener.hear(method, params),
+            None => self.remark(&method, params.as_ref()),
         }
+    }
+
+    /// Something that belongs to no request: for everybody while there is none, else for the one caller of them all. What
+    /// may be about one caller is not told to another.
+    fn remark(&self, method: &Arc<str>, params: Option<&Raw>) {
+        let to = {
+            let waiting = self.waiting.lock();
+            let listeners = waiting.callers.values().filter_map(|waiter| waiter.listener.as_ref());
+            let mut callers = listeners.map(Listener::caller);
+            match callers.next() {
+                None => None,
+                Some(first) if callers.all(|caller| caller == first) => Some(Arc::clone(first)),
+                Some(_) => return,
+            }
+        };
+        self.around.remark(method, params, to);
     }
 
     fn listener(&self, id: u64) -> Option<Listener> {
@@ -311,13 +340,18 @@ impl Session {
         }
     }
 
+    pub(super) fn has_roots(&self) -> bool {
+        self.around.roots.is_some()
+    }
+
     /// A question of the server. It names no request that caused it: only a caller who is alone can be meant.
     fn asked(self: &Arc<Self>, id: rpc::Id, method: Arc<str>, params: Option<Raw>) {
-        let answered = match (&*method, self.only_listener()) {
+        let answered = match (&*method, self.only_listener().filter(|listener| listener.can_hear(&method))) {
             ("ping", _) => Ok(Raw::trusted("{}")),
+            (listener::ROOTS, None) => Ok(self.around.roots()),
             (_, Some(listener)) if listener::can_be_relayed(&method) => {
                 let session = Arc::clone(self);
-                self.tasks.spawn(async move {
+                self.around.tasks.spawn(async move {
                     let answered = listener.answer(&method, params).await;
                     session.respond(&id, &answered);
                 });

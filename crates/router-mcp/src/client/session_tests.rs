@@ -2,11 +2,12 @@
 
 use router_core::{Caller, Note, Peer, Pulse, tool::ToolCall};
 use tokio::{net::unix::pipe, time::timeout};
+use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::{
     client::{
-        Protocol, greet,
+        Protocol, Reach, ServerSpec, greet,
         lines::{Line, Lines},
     },
     fields,
@@ -20,9 +21,14 @@ struct Talk {
 
 impl Talk {
     fn start() -> Self {
+        Self::with(None)
+    }
+
+    fn with(roots: Option<Raw>) -> Self {
         let (sender, receiver) = pipe::pipe().unwrap();
-        let (tally, tasks) = (Arc::new(Tally::default()), TaskTracker::new());
-        let session = Session::new(&"s".into(), Outbox::new(sender), &Changes::new(), &tally, &tasks);
+        let tasks = TaskTracker::new();
+        let spec = ServerSpec { roots, ..ServerSpec::new("s", Reach::Absent(String::new())) };
+        let session = Session::new(&"s".into(), Outbox::new(sender), &Surroundings::new(&spec, &tasks));
         let session = Arc::new(session);
         let writing = Arc::clone(&session);
         tasks.spawn(async move { writing.outbox().drain().await });
@@ -110,7 +116,7 @@ async fn answers_in_any_order_reach_their_callers() {
     let ((a, b, c), talk) = tokio::join!(ask, serve);
     let said = [a, b, c].map(|answer| answer.unwrap().result.as_str().to_owned());
     assert_eq!(said, [r#"{"for":"a"}"#, r#"{"for":"b"}"#, r#"{"for":"c"}"#]);
-    assert_eq!(talk.session.tally.strays.load(Ordering::Relaxed), 3);
+    assert_eq!(talk.session.around.tally.strays.load(Ordering::Relaxed), 3);
     assert!(talk.session.waiting.lock().callers.is_empty());
 }
 
@@ -156,14 +162,19 @@ async fn progress_and_questions_find_the_caller() {
 }
 
 #[tokio::test]
-async fn a_question_outside_any_call_is_refused() {
+async fn a_question_outside_any_call_is_refused_but_for_roots() {
     let mut talk = Talk::start();
-    talk.says(r#"{"jsonrpc":"2.0","id":1,"method":"roots/list"}"#);
+    talk.says(r#"{"jsonrpc":"2.0","id":1,"method":"sampling/createMessage"}"#);
     let refused = talk.hears().await;
     assert_eq!(
         refused.as_str(),
-        r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"the client cannot answer roots/list"}}"#
+        r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"the client cannot answer sampling/createMessage"}}"#
     );
+    for (configured, told) in [(None, "[]"), (Some(r#"[{"uri":"file:///x"}]"#), r#"[{"uri":"file:///x"}]"#)] {
+        let mut talk = Talk::with(configured.map(Raw::trusted));
+        talk.says(r#"{"jsonrpc":"2.0","id":1,"method":"roots/list"}"#);
+        assert_eq!(talk.hears().await.as_str(), format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"roots":{told}}}}}"#));
+    }
 }
 
 #[tokio::test]
@@ -180,7 +191,7 @@ async fn a_dropped_call_is_cancelled_and_forgotten() {
     assert_eq!(fields::get_path(&cancelled, &["params", "requestId"]).unwrap().as_str(), id.to_string());
     assert!(talk.session.waiting.lock().callers.is_empty());
     talk.says(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#));
-    assert_eq!(talk.session.tally.strays.load(Ordering::Relaxed), 1);
+    assert_eq!(talk.session.around.tally.strays.load(Ordering::Relaxed), 1);
 }
 
 const TICK: Duration = Duration::from_millis(50);
@@ -253,7 +264,7 @@ async fn what_is_no_message_is_counted_and_what_is_unreadable_is_told() {
         assert_eq!(talk.says(garbage), Heard::Garbage, "{garbage}");
     }
     assert_eq!(talk.says("  \r"), Heard::Nothing);
-    assert_eq!(talk.session.tally.garbage.load(Ordering::Relaxed), 4);
+    assert_eq!(talk.session.around.tally.garbage.load(Ordering::Relaxed), 4);
     for (head, tail) in
         [(r#"{"jsonrpc":"2.0","id":1,"result":"#, "}"), (r#"{"result":"#, r#","id":1, "jsonrpc": "2.0"}"#)]
     {
@@ -332,4 +343,61 @@ async fn a_late_discovery_means_modern() {
         let (greeting, _talk) = tokio::join!(greet::greet(&session, Protocol::Auto, until), serve);
         assert_eq!(greeting.unwrap().era, era, "{answers:?}");
     }
+}
+
+#[tokio::test]
+async fn what_belongs_to_no_request_is_told_to_nobody_whom_it_is_not_about() {
+    let mut talk = Talk::start();
+    let session = Arc::clone(&talk.session);
+    let mut remarks = session.around.remarks();
+    let log = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info"}}"#;
+    talk.says(log);
+    assert_eq!(remarks.recv().await.unwrap().to, None, "nobody asks: everybody may hear it");
+    let who = |name: &str| {
+        let caller = Caller { name: name.into(), ..Caller::anonymous("r") };
+        Cx::new(Arc::new(caller), Duration::from_secs(5))
+    };
+    let (ann, bob, call) = (who("ann"), who("bob"), call("slow"));
+    for (second, expected) in [(&ann, Some("ann")), (&bob, None)] {
+        let both = async {
+            tokio::join!(session.call(&ann, Question::Tool(&call)), session.call(second, Question::Tool(&call)))
+        };
+        let meanwhile = async {
+            talk.hears().await;
+            talk.hears().await;
+            talk.says(log);
+            remarks.try_recv().ok().and_then(|remark| remark.to)
+        };
+        let heard = tokio::select! {
+            _ = both => panic!("nobody answered"),
+            heard = meanwhile => heard,
+        };
+        assert_eq!(heard.as_deref(), expected);
+        talk.hears().await;
+        talk.hears().await;
+    }
+    assert!(remarks.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_server_is_told_the_most_talkative_level_and_no_other() {
+    let mut talk = Talk::start();
+    let capabilities = Raw::trusted(r#"{"protocolVersion":"2025-11-25","capabilities":{"logging":{}}}"#);
+    talk.session.settle(Greeting::from_initialize(&capabilities).unwrap());
+    for (level, told) in [("warning", true), ("error", false), ("warning", false), ("debug", true), ("nonsense", false)]
+    {
+        talk.session.want_level(level);
+        talk.session.notify("mark", None).unwrap();
+        let heard = talk.hears().await;
+        if told {
+            assert_eq!(fields::text(&heard, "method").as_deref(), Some("logging/setLevel"), "{level}");
+            assert_eq!(fields::get_path(&heard, &["params", "level"]), Some(rpc::quoted(level)));
+            talk.says(&format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, fields::number(&heard, "id").unwrap()));
+            talk.hears().await;
+        } else {
+            assert_eq!(fields::text(&heard, "method").as_deref(), Some("mark"), "{level}");
+        }
+    }
+    assert_eq!(talk.session.around.tally.strays.load(Ordering::Relaxed), 0);
+    assert!(talk.session.waiting.lock().callers.is_empty());
 }

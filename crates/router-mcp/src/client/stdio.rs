@@ -113,7 +113,7 @@ impl Process {
         };
         let input = stdin.into_owned_fd().and_then(pipe::Sender::from_owned_fd);
         let outbox = Outbox::new(input.map_err(|error| not_started(program, error))?);
-        let session = Arc::new(Session::new(name, outbox, &around.changes, &around.tally, &around.tasks));
+        let session = Arc::new(Session::new(name, outbox, around));
         let last_words = Arc::clone(&around.complaints);
         last_words.begin();
         let writing = Arc::clone(&session);

@@ -44,7 +44,8 @@ pub(super) fn of_client(method: &str, error: &RpcError) -> Error {
     Error::new(Kind::Refused, format!("the client refused {method}: {}", error.message)).verbatim(verbatim)
 }
 
-fn words(error: &Error) -> Option<RpcError> {
+/// What an upstream said itself.
+pub(super) fn words(error: &Error) -> Option<RpcError> {
     let words = error.words().filter(|words| words.dialect == DIALECT)?;
     RpcError::parse(&words.body)
 }
@@ -52,9 +53,8 @@ fn words(error: &Error) -> Option<RpcError> {
 /// Each era has numbers that the other must not see.
 fn fit(number: i64, version: Version) -> i64 {
     match (number, version.is_modern()) {
-        (code::RESOURCE_NOT_FOUND, true) | (code::MISSING_CAPABILITY | code::UNSUPPORTED_VERSION, false) => {
-            code::INVALID_PARAMS
-        }
+        (code::RESOURCE_NOT_FOUND | code::URL_ELICITATION_REQUIRED, true)
+        | (code::MISSING_CAPABILITY | code::UNSUPPORTED_VERSION, false) => code::INVALID_PARAMS,
         (code::HEADER_MISMATCH, false) => code::INVALID_REQUEST,
         (number, _) => number,
     }

@@ -133,7 +133,8 @@ impl Front {
         if !Accepts::read(headers).events {
             return Err(not_acceptable());
         }
-        let listener = Listener::standing(&self.0.setup.catalog, session.over.clone(), self.0.setup.closing.clone());
+        let listener =
+            Listener::standing(&self.0.setup.catalog, &session, session.over.clone(), self.0.setup.closing.clone());
         Ok(events(Body::of_listener(listener)))
     }
 

@@ -1,16 +1,20 @@
 //! A stream of what changes: `subscriptions/listen` of a modern client, the standing stream of a legacy session.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 use router_core::Raw;
 use tokio_util::sync::CancellationToken;
 
-use super::meta::{META, SUBSCRIPTION_ID};
+use super::{
+    meta::{META, SUBSCRIPTION_ID},
+    session::Session,
+};
 use crate::{
-    catalog::{Catalog, Changed, Changes},
+    catalog::{Catalog, Changed, Changes, Remarks},
     fields,
     rpc::{self, Id},
+    view::Remark,
 };
 
 /// Who listens, to what, and until when.
@@ -19,6 +23,9 @@ pub(super) struct Listener {
     mark: Option<Id>,
     wants: Changed,
     changes: Changes,
+    remarks: Remarks,
+    /// Whose standing stream it is.
+    session: Option<Arc<Session>>,
     /// We close.
     closing: CancellationToken,
     /// The client ends it.
@@ -34,11 +41,31 @@ const LISTS: [(&str, &str, &str); 3] = [
     ("promptsListChanged", "prompts", "notifications/prompts/list_changed"),
 ];
 
+/// What there is to tell.
+enum News {
+    Changed(Changed),
+    Said(Remark),
+}
+
 impl Listener {
-    /// Everything that changes, for a session.
-    pub(super) fn standing(catalog: &Catalog, over: CancellationToken, closing: CancellationToken) -> Self {
-        let wants = Changed { tools: true, resources: true, prompts: true };
-        Self { mark: None, wants, changes: catalog.changes(), closing, over, queue: VecDeque::new(), ended: false }
+    /// Everything that changes, for a session, and what servers say beside all requests.
+    pub(super) fn standing(
+        catalog: &Catalog,
+        session: &Arc<Session>,
+        over: CancellationToken,
+        closing: CancellationToken,
+    ) -> Self {
+        Self {
+            mark: None,
+            wants: Changed { tools: true, resources: true, prompts: true },
+            changes: catalog.changes(),
+            remarks: catalog.remarks(),
+            session: Some(Arc::clone(session)),
+            closing,
+            over,
+            queue: VecDeque::new(),
+            ended: false,
+        }
     }
 
     /// What `subscriptions/listen` asks for, as far as there is such a thing; the first message says how far.
@@ -56,6 +83,9 @@ impl Listener {
             mark: Some(id.clone()),
             wants,
             changes: catalog.changes(),
+            // A modern client hears log lines with the request that wants them, and of no visit's end.
+            remarks: Remarks::none(),
+            session: None,
             closing,
             over,
             queue: VecDeque::new(),
@@ -74,11 +104,26 @@ impl Listener {
             if self.ended {
                 return None;
             }
+            let news = async {
+                tokio::select! {
+                    changed = self.changes.next() => News::Changed(changed),
+                    remark = self.remarks.next() => News::Said(remark),
+                }
+            };
             tokio::select! {
-                changed = self.changes.next() => self.tell(changed),
+                news = news => match news {
+                    News::Changed(changed) => self.tell(changed),
+                    News::Said(remark) => self.pass_on(&remark),
+                },
                 () = self.closing.cancelled() => self.close(),
                 () = self.over.cancelled() => self.ended = true,
             }
+        }
+    }
+
+    fn pass_on(&mut self, Remark { note, to }: &Remark) {
+        if self.session.as_ref().is_some_and(|session| session.wants(note, to.as_deref())) {
+            self.queue.push_back(rpc::notification(&note.method, Some(&note.params)));
         }
     }
 

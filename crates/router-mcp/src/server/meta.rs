@@ -3,6 +3,7 @@
 use router_core::Raw;
 
 use crate::fields;
+pub(super) use crate::level::Level;
 
 /// The object of a message that belongs to the protocol.
 pub(super) const META: &str = "_meta";
@@ -37,29 +38,5 @@ impl Meta {
             }
         }
         read
-    }
-}
-
-/// How weighty a log line is (RFC 5424), the lightest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Level(u8);
-
-impl Level {
-    /// Everything.
-    pub(super) const ALL: Self = Self(0);
-
-    const NAMES: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
-
-    pub(super) fn parse(name: &str) -> Option<Self> {
-        let place = Self::NAMES.iter().position(|known| *known == name)?;
-        u8::try_from(place).ok().map(Self)
-    }
-
-    pub(super) fn number(self) -> u8 {
-        self.0
-    }
-
-    pub(super) fn from_number(number: u8) -> Self {
-        Self(number)
     }
 }

@@ -8,9 +8,12 @@ mod http;
 mod listen;
 mod meta;
 mod origin;
+mod park;
 mod peer;
+mod rounds;
 mod session;
 mod shape;
+mod state;
 mod stdio;
 #[cfg(test)]
 mod tests;
@@ -21,24 +24,27 @@ use std::{pin::pin, sync::Arc};
 use bytes::Bytes;
 use router_core::{
     BoxUpstream, Cx, Provenance, Raw, Upstream,
-    tool::{Lookup, ToolCall, What},
+    tool::{Answer, Lookup, ToolCall, What},
 };
 use serde_json::json;
-use tokio::{sync::mpsc, time::timeout_at};
+use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::{body::Body, stdio::serve_stdio};
 use self::{
     meta::{Level, META, Meta},
-    peer::Requester,
+    park::Lot,
+    peer::{Present, Requester, Way},
     session::{Hello, Session, Sessions},
     shape::Shape,
+    state::State,
     version::Version,
 };
 use crate::{
     catalog::Catalog,
     fields,
     rpc::{self, Id, RpcError, code},
+    seal::Seal,
 };
 
 /// What an endpoint is made of.
@@ -58,6 +64,8 @@ pub struct Setup {
     pub tasks: TaskTracker,
     /// Cancelled when we close: ends the streams that would last for ever.
     pub closing: CancellationToken,
+    /// Seals what clients bring back.
+    pub seal: Arc<Seal>,
 }
 
 /// One endpoint (`/mcp`, `/mcp/{server}`, or a pipe). Cloning it shares its sessions.
@@ -70,6 +78,8 @@ struct Endpoint {
     server: Raw,
     shape: Shape,
     sessions: Sessions,
+    /// Calls that wait for answers of modern clients.
+    lot: Lot,
 }
 
 /// A request, and who asks in which revision.
@@ -87,11 +97,13 @@ struct Told {
     result: Raw,
     /// Where it is from, when it is the answer of an upstream and not our own.
     provenance: Option<Provenance>,
+    /// Whether it is but a step towards the result.
+    is_interim: bool,
 }
 
 impl From<Raw> for Told {
     fn from(result: Raw) -> Self {
-        Self { result, provenance: None }
+        Self { result, provenance: None, is_interim: false }
     }
 }
 
@@ -103,7 +115,7 @@ impl Front {
     pub fn new(setup: Setup) -> Self {
         let server = Raw::trusted(json!({ "name": setup.name, "version": setup.version }).to_string());
         let shape = Shape::new(&server);
-        Self(Arc::new(Endpoint { setup, server, shape, sessions: Sessions::default() }))
+        Self(Arc::new(Endpoint { setup, server, shape, sessions: Sessions::default(), lot: Lot::default() }))
     }
 
     /// Answers a request. Notes about it go to `out` meanwhile.
@@ -111,30 +123,52 @@ impl Front {
         let cancel = cx.cancel().child_token();
         let over = question.session.as_ref().map(|session| session.over.clone()).unwrap_or_default();
         let _underway = question.session.as_ref().map(|session| session.begin(&question.id, cancel.clone()));
-        let peer = Arc::new(question.requester(out));
-        let cx = cx.with_peer(peer).with_cancel(cancel.clone());
-        let mut answer = pin!(self.answer(&cx, &question));
+        let cx = cx.with_cancel(cancel.clone());
+        let mut outcome = pin!(self.enter(&cx, question, out));
         // A client who goes away drops all this: the answer ends last, so that what made it can see why.
         let _released = cancel.clone().drop_guard();
         tokio::select! {
             biased;
             () = cancel.cancelled() => None,
             () = over.cancelled() => None,
-            outcome = timeout_at(cx.deadline(), answer.as_mut()) => {
-                Some(outcome.unwrap_or_else(|_| question.fails(&failure::too_late())))
+            outcome = outcome.as_mut() => outcome,
+        }
+    }
+
+    /// Only a modern client brings back what he was asked, and only to a few methods.
+    async fn enter(&self, cx: &Cx, mut question: Question, out: mpsc::Sender<Bytes>) -> Outcome {
+        if question.version.is_modern() && takes_input(&question.method) {
+            match State::brought(&self.0.setup.seal, cx, &question) {
+                Err(error) => return Some(Err(error)),
+                Ok(Some(State::Parked(ticket))) => return self.resume(cx, question, ticket, out).await,
+                Ok(Some(State::Upstream(state))) => question.carry(&state),
+                Ok(Some(State::Fresh)) => question.begin_anew(),
+                Ok(None) => {}
+            }
+            if question.can_be_asked() {
+                return self.attend(cx, question, out).await;
             }
         }
+        let peer = Arc::new(question.requester(out));
+        self.drive(cx.clone(), &question, peer).await
+    }
+
+    /// Gets the answer to a request, for as long as its time lasts.
+    async fn drive(&self, cx: Cx, question: &Question, peer: Arc<Requester>) -> Outcome {
+        let cx = cx.with_peer(peer);
+        let outcome = cx.wait(self.answer(&cx, question)).await;
+        Some(outcome.unwrap_or_else(|_| question.fails(&failure::too_late())))
     }
 
     async fn answer(&self, cx: &Cx, question: &Question) -> Result<Told, RpcError> {
         let told = match (&*question.method, question.version.is_modern()) {
             ("tools/call", _) => self.call(cx, question).await?,
             ("ping", false) => fields::empty().into(),
-            ("logging/setLevel", false) => set_level(question)?.into(),
+            ("logging/setLevel", false) => self.set_level(question)?.into(),
             ("server/discover", true) => self.discovery().into(),
             (method, _) => self.look_up(cx, method, question).await?,
         };
-        let result = self.0.shape.fit(&told.result, &question.method, question.version);
+        let result = self.0.shape.fit(&told, &question.method, question.version);
         Ok(Told { result, ..told })
     }
 
@@ -147,10 +181,13 @@ impl Front {
             return Err(RpcError::new(code::INVALID_PARAMS, "`arguments` has to be an object"));
         }
         let call = ToolCall { extra, ..ToolCall::new(name, arguments) };
-        match self.0.setup.tools.call(cx, call).await {
-            Ok(answer) => Ok(shape::told(&answer)),
-            Err(error) => question.fails(&error),
-        }
+        let tools = &self.0.setup.tools;
+        let outcome = if question.version.is_modern() {
+            tools.call(cx, call).await
+        } else {
+            rounds::complete(cx, tools, call).await
+        };
+        self.tell(cx, question, outcome)
     }
 
     async fn look_up(&self, cx: &Cx, method: &str, question: &Question) -> Result<Told, RpcError> {
@@ -158,10 +195,45 @@ impl Front {
         let ([extra], params) =
             question.params.as_ref().map(|params| fields::split(params, [META])).unwrap_or_default();
         let lookup = Lookup { what, params, extra };
-        match self.0.setup.lookups.call(cx, lookup).await {
-            Ok(answer) => Ok(shape::told(&answer)),
-            Err(error) => Err(failure::of(&error, question.version)),
+        let lookups = &self.0.setup.lookups;
+        let outcome = if question.version.is_modern() {
+            lookups.call(cx, lookup).await
+        } else {
+            rounds::complete(cx, lookups, lookup).await
+        };
+        self.tell(cx, question, outcome)
+    }
+
+    /// What an upstream answered, as a client of this era understands it.
+    fn tell(&self, cx: &Cx, question: &Question, outcome: router_core::Result<Answer>) -> Result<Told, RpcError> {
+        let seal = &self.0.setup.seal;
+        let error = match outcome {
+            Ok(answer) if answer.is_interim => return state::wrapped(seal, cx, question, shape::told(&answer)),
+            Ok(answer) => return Ok(shape::told(&answer)),
+            Err(error) => error,
+        };
+        let visits = failure::words(&error).filter(|said| said.code == code::URL_ELICITATION_REQUIRED);
+        match (visits, &question.session) {
+            (Some(said), _) if question.version.is_modern() && takes_input(&question.method) => {
+                return state::visits(seal, cx, question, &said);
+            }
+            (Some(said), Some(session)) => session.expect_visits(said.data.as_ref()),
+            _ => {}
         }
+        question.fails(&error)
+    }
+
+    /// Kept for the session, whose lines are picked by it, and told the servers, which have to say as much.
+    fn set_level(&self, question: &Question) -> Result<Raw, RpcError> {
+        let level = question.params.as_ref().and_then(|params| fields::text(params, "level"));
+        let level = level.and_then(|level| Level::parse(&level));
+        let wrong = || RpcError::new(code::INVALID_PARAMS, "`level` is missing, or none of the eight");
+        let level = level.ok_or_else(wrong)?;
+        if let Some(session) = &question.session {
+            session.set_level(level);
+            self.0.setup.catalog.want_level(level.as_str());
+        }
+        Ok(fields::empty())
     }
 
     /// What `initialize` answers, and what the client said in it.
@@ -220,17 +292,33 @@ impl Question {
         Self { id, method, params, meta, version: Version::Batching, session: None }
     }
 
-    /// The way back to who asked. A modern client names the level of the log lines he wants with each request, and
-    /// wants none otherwise; he is not asked anything while his request is under way.
+    /// The way back to who asked. A modern client is asked in the answer, where his request allows it.
     fn requester(&self, out: mpsc::Sender<Bytes>) -> Requester {
-        let progress = self.meta.progress.clone();
-        if self.version.is_modern() {
-            let capabilities = self.meta.capabilities.clone().unwrap_or_else(fields::empty);
-            return Requester { out, progress, level: self.meta.level, capabilities, session: None };
-        }
-        let level = self.session.as_ref().map_or(Level::ALL, |session| session.level());
-        let capabilities = self.session.as_ref().map_or_else(fields::empty, |session| session.hello().capabilities);
-        Requester { out, progress, level: Some(level), capabilities, session: self.session.clone() }
+        let (capabilities, way) = match (&self.session, self.version.is_modern()) {
+            (_, true) if takes_input(&self.method) => (self.meta.capabilities.clone(), Way::Answer),
+            (_, true) => (self.meta.capabilities.clone(), Way::None),
+            (Some(session), false) => (Some(session.hello().capabilities), Way::Session(Arc::clone(session))),
+            (None, false) => (None, Way::None),
+        };
+        Requester::new(capabilities.unwrap_or_else(fields::empty), way, self.present(Some(out)))
+    }
+
+    /// Where the client listens while this request is under way. A modern one names the level of the log lines he wants
+    /// with each request, and wants none otherwise.
+    fn present(&self, out: Option<mpsc::Sender<Bytes>>) -> Present {
+        let level = match (&self.session, self.version.is_modern()) {
+            (_, true) => self.meta.level,
+            (Some(session), false) => Some(session.level()),
+            (None, false) => Some(Level::ALL),
+        };
+        Present { out, progress: self.meta.progress.clone(), level }
+    }
+
+    /// Whether the client can be asked anything at all.
+    fn can_be_asked(&self) -> bool {
+        let capabilities = self.meta.capabilities.as_ref();
+        let can = |capability: &&str| capabilities.is_some_and(|all| fields::get(all, capability).is_some());
+        ["elicitation", "sampling", "roots"].iter().any(can)
     }
 
     fn fails(&self, error: &router_core::Error) -> Result<Told, RpcError> {
@@ -241,22 +329,17 @@ impl Question {
     }
 }
 
+/// Whether a modern server may answer this with what it needs first.
+fn takes_input(method: &str) -> bool {
+    matches!(method, "tools/call" | "prompts/get" | "resources/read")
+}
+
 /// The message that answers a request.
 fn reply(id: &Id, outcome: &Result<Told, RpcError>) -> Bytes {
     match outcome {
         Ok(told) => rpc::result(id, &told.result),
         Err(error) => rpc::error(Some(id), error),
     }
-}
-
-fn set_level(question: &Question) -> Result<Raw, RpcError> {
-    let level = question.params.as_ref().and_then(|params| fields::text(params, "level"));
-    let level = level.and_then(|level| Level::parse(&level));
-    let level = level.ok_or_else(|| RpcError::new(code::INVALID_PARAMS, "`level` is missing, or none of the eight"))?;
-    if let Some(session) = &question.session {
-        session.set_level(level);
-    }
-    Ok(fields::empty())
 }
 
 fn looked_up(method: &str) -> Option<What> {

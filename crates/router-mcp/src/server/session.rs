@@ -1,7 +1,7 @@
 //! What lasts between two messages of a client of the legacy era: who he is, what he can do, and what is under way.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicU8, AtomicU64, Ordering},
@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use router_core::{Error, Kind, Raw, Result};
+use router_core::{Error, Kind, Note, Raw, Result};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, timeout},
@@ -26,12 +26,21 @@ use crate::{
 
 /// How long a session is kept that nobody uses: over a night, since many clients do not greet twice.
 const IDLE: Duration = Duration::from_hours(24);
+/// What names an address that a client was asked to visit.
+const VISIT: &str = "elicitationId";
+
 /// How many sessions are kept.
 const MAX_SESSIONS: usize = 10_000;
 /// How many one caller may have; beyond it the one that was idle longest goes.
 const MAX_OF_CALLER: usize = 1_000;
 /// How long a client may take to answer a server's question: a person may have to.
 const ASK_TIME: Duration = Duration::from_mins(10);
+
+/// In the place of a level: the client has asked for none.
+const UNSAID: u8 = u8::MAX;
+
+/// How many visits of a session are remembered.
+const VISITS: usize = 32;
 
 /// One client's session, or one pipe.
 pub(super) struct Session {
@@ -44,6 +53,8 @@ pub(super) struct Session {
     calls: Mutex<HashMap<Id, CancellationToken>>,
     asks: Mutex<HashMap<u64, oneshot::Sender<Result<Raw, RpcError>>>>,
     next_ask: AtomicU64,
+    /// The visits that the client was asked for, the newest last: it is told when they are over.
+    visits: Mutex<VecDeque<String>>,
     /// Cancelled when the session is over.
     pub(super) over: CancellationToken,
 }
@@ -68,11 +79,12 @@ impl Session {
             id: id.into(),
             owner: owner.into(),
             hello: Mutex::new(hello),
-            level: AtomicU8::new(Level::ALL.number()),
+            level: AtomicU8::new(UNSAID),
             used: Mutex::new(Instant::now()),
             calls: Mutex::default(),
             asks: Mutex::default(),
             next_ask: AtomicU64::new(1),
+            visits: Mutex::default(),
             over: CancellationToken::new(),
         }
     }
@@ -86,8 +98,15 @@ impl Session {
         *self.hello.lock() = hello;
     }
 
+    /// From which level on log lines are told: all, until the client says otherwise.
     pub(super) fn level(&self) -> Level {
-        Level::from_number(self.level.load(Ordering::Relaxed))
+        self.wanted_level().unwrap_or(Level::ALL)
+    }
+
+    /// The level that the client asked for, if it did.
+    pub(super) fn wanted_level(&self) -> Option<Level> {
+        let number = self.level.load(Ordering::Relaxed);
+        (number != UNSAID).then(|| Level::from_number(number))
     }
 
     pub(super) fn set_level(&self, level: Level) {
@@ -114,6 +133,9 @@ impl Session {
         let (answered, answer) = oneshot::channel();
         self.asks.lock().insert(number, answered);
         let _asked = Asked { session: self, number };
+        if let Some(visit) = fields::text(params, VISIT) {
+            self.expect(visit);
+        }
         let gone = || Error::new(Kind::Cancelled, format!("the client left before it answered {method}"));
         let question = rpc::request(number, method, Some(params));
         match timeout(ASK_TIME, async { out.send(question).await.map_err(|_| gone()) }).await {
@@ -125,6 +147,39 @@ impl Session {
             Ok(Ok(Err(error))) => Err(super::failure::of_client(method, &error)),
             Ok(Err(_)) => Err(gone()),
             Err(_) => Err(Error::new(Kind::Timeout, format!("no answer of the client to {method} within 10 min"))),
+        }
+    }
+
+    /// The client is told by an error that there are visits to make.
+    pub(super) fn expect_visits(&self, data: Option<&Raw>) {
+        let visits = data.and_then(|data| fields::get(data, "elicitations")).map(|list| fields::elements(&list));
+        visits.iter().flatten().filter_map(|visit| fields::text(visit, VISIT)).for_each(|visit| self.expect(visit));
+    }
+
+    fn expect(&self, visit: String) {
+        let mut visits = self.visits.lock();
+        if visits.len() == VISITS {
+            visits.pop_front();
+        }
+        visits.push_back(visit);
+    }
+
+    /// Whether something that a server says beside all requests is for this client.
+    pub(super) fn wants(&self, note: &Note, to: Option<&str>) -> bool {
+        // Whoever sits at the other end of a pipe is all callers there are.
+        if to.is_some_and(|caller| !self.owner.is_empty() && caller != &*self.owner) {
+            return false;
+        }
+        match &*note.method {
+            "notifications/message" => {
+                let level = fields::text(&note.params, "level").and_then(|level| Level::parse(&level));
+                level.unwrap_or(Level::ALL) >= self.level()
+            }
+            "notifications/elicitation/complete" => {
+                let visit = fields::text(&note.params, VISIT);
+                visit.is_some_and(|visit| self.visits.lock().contains(&visit))
+            }
+            _ => false,
         }
     }
 
@@ -248,7 +303,8 @@ impl Open {
     }
 }
 
-fn unguessable() -> Result<String> {
+/// 128 bits in hexadecimal digits.
+pub(super) fn unguessable() -> Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)
         .map_err(|error| Error::new(Kind::Internal, "no randomness").because(error.to_string()))?;

@@ -42,11 +42,11 @@ impl Shape {
     }
 
     /// A result as a client of `version` is to see it.
-    pub(super) fn fit(&self, result: &Raw, method: &str, version: Version) -> Raw {
+    pub(super) fn fit(&self, Told { result, is_interim, .. }: &Told, method: &str, version: Version) -> Raw {
         if !version.is_modern() {
             return plain(result, is_cacheable(method));
         }
-        let defaults = if is_cacheable(method) { &self.cacheable } else { &self.modern };
+        let defaults = if is_cacheable(method) && !is_interim { &self.cacheable } else { &self.modern };
         defaults.fill(result)
     }
 }
@@ -65,7 +65,11 @@ fn plain(result: &Raw, hints: bool) -> Raw {
 /// An upstream's answer as it is told; when it is not its word of just now, the result says so.
 pub(super) fn told(answer: &Answer) -> Told {
     let provenance = answer.provenance();
-    Told { result: marked(&answer.result, provenance), provenance: Some(provenance.clone()) }
+    Told {
+        result: marked(&answer.result, provenance),
+        provenance: Some(provenance.clone()),
+        is_interim: answer.is_interim,
+    }
 }
 
 fn marked(result: &Raw, provenance: &Provenance) -> Raw {
@@ -120,8 +124,8 @@ mod tests {
                 r#"{"content":[]}"#,
             ),
         ] {
-            assert_eq!(shape.fit(&raw(result), method, Version::Modern).as_str(), modern);
-            assert_eq!(shape.fit(&raw(result), method, Version::LastLegacy).as_str(), legacy);
+            assert_eq!(shape.fit(&raw(result).into(), method, Version::Modern).as_str(), modern);
+            assert_eq!(shape.fit(&raw(result).into(), method, Version::LastLegacy).as_str(), legacy);
         }
     }
 

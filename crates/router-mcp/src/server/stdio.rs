@@ -195,7 +195,8 @@ impl Pipe {
     fn stand(&mut self) {
         if !std::mem::replace(&mut self.stands, true) {
             let setup = &self.front.0.setup;
-            self.tell(Listener::standing(&setup.catalog, self.listening.clone(), setup.closing.clone()), None);
+            let until = (self.listening.clone(), setup.closing.clone());
+            self.tell(Listener::standing(&setup.catalog, &self.session, until.0, until.1), None);
         }
     }
 

@@ -49,6 +49,9 @@ section! {
         log: LogFile,
         /// The folder for what must survive a restart.
         state: FilePath,
+        /// What replicas seal with what clients bring back (`requestState`), so that each can read the others'; one that
+        /// ends with the process, otherwise.
+        state_key: Hidden,
         /// Host names besides the address itself under which clients may reach the router.
         allowed_hosts: Vec<Spanned<Text>>,
         /// Origins of web pages that may call the router: `https://app.example.com`.
@@ -241,6 +244,8 @@ section! {
         transport as "type": Text,
         /// Which era of MCP it speaks.
         protocol: ProtocolEra,
+        /// The folders that the server is told to keep to, where no client tells it his own.
+        roots: Vec<Spanned<FilePath>>,
         /// How long things may take; a single time is the longest silence of a call.
         timeout: ServerTimeout,
         /// When a call is put again.

@@ -48,6 +48,8 @@ pub struct Config {
     pub log: LogSettings,
     /// The folder for what must survive.
     pub state: PathBuf,
+    /// What is sealed with that clients bring back, where replicas share it.
+    pub state_key: Option<Secret<String>>,
     /// Names besides our own address under which clients may reach us.
     pub allowed_hosts: Vec<String>,
     /// Web pages that may call us.
@@ -237,6 +239,8 @@ pub struct ServerSettings {
     pub launch: Launch,
     /// Which era of MCP it speaks.
     pub protocol: ProtocolEra,
+    /// The folders that it is told to keep to.
+    pub roots: Vec<PathBuf>,
     /// How long things may take.
     pub timeout: Timeouts,
     /// How it is guarded.

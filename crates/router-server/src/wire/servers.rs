@@ -1,10 +1,10 @@
 //! The stacks of MCP servers: a guard per server over its tool calls and its lookups, and the catalog over all of them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result};
 use router_core::{
-    BoxUpstream, Meter, Name, Query, Upstream,
+    BoxUpstream, Meter, Name, Query, Raw, Upstream,
     layer::{
         cache::CachePolicy,
         fallback::Standby,
@@ -15,9 +15,11 @@ use router_core::{
 use router_mcp::{
     catalog::{Catalog, Offer},
     client::{Endpoint, Instances, Isolated, Isolation, Launch, Program, Protocol, Reach, ServerSpec},
+    seal::Seal,
     server::{Front, Setup},
     view::Revision,
 };
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{
@@ -27,6 +29,7 @@ use super::{
 };
 use crate::{
     backup::Backup,
+    clock,
     config::{self, Config, ProtocolEra, ServerIsolation, ServerSettings, StandbySource},
     gateway::Part,
     shutdown::Shutdown,
@@ -62,6 +65,8 @@ pub fn build(config: &Config, metrics: &Arc<Metrics>, shutdown: &Shutdown) -> Re
         servers.insert(Arc::clone(&settings.name), server);
     }
     let catalog = Catalog::new(offers, &shutdown.tasks);
+    // One for all fronts: which of them a client comes back to does not matter.
+    let seal = Arc::new(Seal::new(config.state_key.as_ref(), clock::unix_seconds)?);
     let front = |catalog: Catalog| {
         Arc::new(Front::new(Setup {
             tools: catalog.clone().boxed(),
@@ -71,6 +76,7 @@ pub fn build(config: &Config, metrics: &Arc<Metrics>, shutdown: &Shutdown) -> Re
             version: env!("CARGO_PKG_VERSION").to_owned(),
             tasks: shutdown.tasks.clone(),
             closing: shutdown.begin.clone(),
+            seal: Arc::clone(&seal),
         }))
     };
     let each = catalog.servers().filter_map(|name| Some((Arc::clone(name), front(catalog.single(name)?)))).collect();
@@ -180,8 +186,26 @@ fn spec(settings: &ServerSettings, machine: &Machine) -> Result<ServerSpec> {
         ProtocolEra::Legacy => Protocol::Legacy,
         ProtocolEra::Modern => Protocol::Modern,
     };
+    let roots = (!settings.roots.is_empty()).then(|| roots(&settings.roots));
     let (health, restarts) = (settings.upkeep.health, settings.upkeep.max_restarts);
-    Ok(ServerSpec { protocol, health, restarts, ..ServerSpec::new(Arc::clone(&settings.name), reach) })
+    Ok(ServerSpec { protocol, health, restarts, roots, ..ServerSpec::new(Arc::clone(&settings.name), reach) })
+}
+
+/// Folders as MCP names them.
+fn roots(folders: &[PathBuf]) -> Raw {
+    let root = |folder: &PathBuf| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
+        let bytes = folder.as_os_str().as_encoded_bytes().iter();
+        let path: String = bytes
+            .map(|&byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+            .collect();
+        let uri = format!("file://{path}");
+        match folder.file_name() {
+            Some(name) => json!({ "uri": uri, "name": name.to_string_lossy() }),
+            None => json!({ "uri": uri }),
+        }
+    };
+    Raw::trusted(Value::Array(folders.iter().map(root).collect()).to_string())
 }
 
 #[cfg(test)]
@@ -203,6 +227,13 @@ mod tests {
         async fn call(&self, _: &Cx, _: Lookup) -> router_core::Result<Answer> {
             Err(Error::new(Kind::Unavailable, "no connection"))
         }
+    }
+
+    #[test]
+    fn folders_are_roots() {
+        let told = roots(&["/home/me/my docs".into(), "/".into()]);
+        let expected = r#"[{"uri":"file:///home/me/my%20docs","name":"my docs"},{"uri":"file:///"}]"#;
+        assert_eq!(told.as_str(), expected);
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,7 +12,11 @@ use hyper::body::Incoming;
 use router_core::{Error, Kind, Outcome, Raw, Result};
 
 use super::{
-    super::{answer, changes::Changes, listener::Listener, session::Reply},
+    super::{
+        Surroundings, answer,
+        listener::{self, Listener},
+        session::Reply,
+    },
     sse::{EVENT_MAX, Events, TooLarge},
     transport::Transport,
 };
@@ -33,7 +37,7 @@ pub(super) struct Post {
     pub(super) url: Uri,
     pub(super) headers: HeaderMap,
     pub(super) transport: Transport,
-    pub(super) changes: Changes,
+    pub(super) around: Surroundings,
 }
 
 /// A request of the server, in the middle of its answer to ours.
@@ -159,9 +163,10 @@ impl Post {
                     }
                 }
                 Message::Notification { method, params } => {
-                    self.changes.hear(&method);
-                    if let Some(listener) = aside.listener() {
-                        listener.hear(method, params);
+                    self.around.changes.hear(&method);
+                    match aside.listener().filter(|_| &*method != listener::VISITED) {
+                        Some(listener) => listener.hear(method, params),
+                        None => self.around.remark(&method, params.as_ref(), None),
                     }
                 }
                 Message::Request { id, method, params } => aside.asked(Asked { id, method, params }),

@@ -28,6 +28,7 @@ use super::{
     Endpoint, Question, Surroundings, answer,
     eras::{DISCOVER, Era, Greeting, INITIALIZE, INITIALIZED, Protocol, Request, discover_params, initialize_params},
     listener::{self, Listener},
+    loudness::{Loudness, SET_LEVEL},
     news::{Ended, LISTEN},
     session::{AFTER_DEADLINE, Reply},
 };
@@ -43,6 +44,7 @@ pub(crate) struct Remote {
     met: ArcSwapOption<Met>,
     /// Held while a lost session is replaced, so that everybody who lost it gets the same new one.
     renewal: tokio::sync::Mutex<()>,
+    loudness: Loudness,
     next: AtomicU64,
     /// How often the server has answered.
     heard: AtomicU64,
@@ -93,11 +95,12 @@ impl Remote {
             headers.insert(header.clone(), value);
         }
         let transport = Transport::to(&endpoint.url)?;
-        let post = Post { url: endpoint.url.clone(), headers, transport, changes: around.changes.clone() };
+        let post = Post { url: endpoint.url.clone(), headers, transport, around: around.clone() };
         Ok(Self {
             post,
             met: ArcSwapOption::empty(),
             renewal: tokio::sync::Mutex::default(),
+            loudness: Loudness::default(),
             next: AtomicU64::new(1),
             heard: AtomicU64::new(0),
             waiting: AtomicUsize::new(0),
@@ -161,7 +164,10 @@ impl Remote {
     }
 
     async fn initialize(&self) -> Result<Greeting> {
-        let (reply, session) = match self.exchange((INITIALIZE, &initialize_params()), HeaderMap::new()).await? {
+        let (reply, session) = match self
+            .exchange((INITIALIZE, &initialize_params(self.around.roots.is_some())), HeaderMap::new())
+            .await?
+        {
             Posted::Answered(reply, session) => (reply, session),
             Posted::Rejected(rejection) => return Err(rejection.into_error()),
             Posted::Accepted => return Err(Error::new(Kind::Protocol, "the server took a question without an answer")),
@@ -170,6 +176,7 @@ impl Remote {
         let met = Met { greeting: greeting.clone(), session };
         self.post.send(rpc::notification(INITIALIZED, None), met.headers(), None, &Nobody).await?;
         self.met.store(Some(Arc::new(met)));
+        self.loudness.forget();
         Ok(greeting)
     }
 
@@ -180,13 +187,19 @@ impl Remote {
 
     /// Asks on behalf of a caller. Dropping the future tells the server that nobody waits any more.
     pub(super) async fn call(self: &Arc<Self>, cx: &Cx, question: Question<'_>) -> Result<Answer> {
-        let late = |_| Error::new(Kind::Deadline, "no answer before the deadline");
-        timeout_at(cx.deadline() + AFTER_DEADLINE, self.call_twice(cx, question)).await.map_err(late)?
+        tokio::select! {
+            biased;
+            answer = self.call_twice(cx, question) => answer,
+            () = cx.overdue(AFTER_DEADLINE) => Err(Error::new(Kind::Deadline, "no answer before the deadline")),
+        }
     }
 
     /// A request whose session is lost is put again, once, if it was not begun, or may be put twice.
     async fn call_twice(self: &Arc<Self>, cx: &Cx, question: Question<'_>) -> Result<Answer> {
         let met = self.met()?;
+        if let Some(level) = cx.peer().log_level() {
+            self.want_level(level);
+        }
         let rejection = match self.attempt(cx, question, &met).await {
             Ok(answer) => return Ok(answer),
             Err(Failure::Other(error)) => return Err(error),
@@ -207,7 +220,7 @@ impl Remote {
 
     async fn attempt(self: &Arc<Self>, cx: &Cx, question: Question<'_>, met: &Arc<Met>) -> Result<Answer, Failure> {
         let id = self.next_id();
-        let request = question.request(met.greeting.era, id);
+        let request = question.request(met.greeting.era, id, cx);
         let mut headers = met.headers();
         if met.greeting.era == Era::Modern {
             headers::mirror(&mut headers, request.method, &request.params);
@@ -296,6 +309,14 @@ impl Remote {
         self.met()
     }
 
+    /// Has the server tell its log from this level on, if it does not already.
+    pub(super) fn want_level(self: &Arc<Self>, level: &str) {
+        let Ok(met) = self.met() else { return };
+        if let Some(params) = self.loudness.raise(level, &met.greeting) {
+            self.aside(&met, rpc::request(self.next_id(), SET_LEVEL, Some(&params)));
+        }
+    }
+
     /// Ends the session, where there is one.
     pub(super) async fn leave(&self) {
         let Some(met) = self.met.swap(None) else { return };
@@ -349,7 +370,11 @@ impl Aside for Call {
         if &*method == "ping" {
             return self.remote.aside(&self.met, respond(&Ok(Raw::trusted("{}"))));
         }
-        let Some(listener) = self.listener.clone().filter(|_| listener::can_be_relayed(&method)) else {
+        let listener = self.listener.clone().filter(|listener| listener.can_hear(&method));
+        if listener.is_none() && &*method == listener::ROOTS {
+            return self.remote.aside(&self.met, respond(&Ok(self.remote.around.roots())));
+        }
+        let Some(listener) = listener.filter(|_| listener::can_be_relayed(&method)) else {
             return self.remote.aside(&self.met, respond(&Err(listener::cannot(&method))));
         };
         let (remote, met) = (Arc::clone(&self.remote), Arc::clone(&self.met));

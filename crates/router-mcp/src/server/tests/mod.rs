@@ -1,6 +1,7 @@
 //! The front over a catalog of servers made of closures.
 
 mod http;
+mod input;
 mod pipe;
 
 use std::{sync::Arc, time::Duration};
@@ -86,6 +87,7 @@ fn front(offers: Vec<Offer>) -> (Front, CancellationToken) {
         version: "1".into(),
         tasks,
         closing: closing.clone(),
+        seal: Arc::new(Seal::new(None, || 0).unwrap()),
     };
     (Front::new(setup), closing)
 }

@@ -12,15 +12,15 @@ use tokio::{
 use super::*;
 
 /// A client at the other end of a pipe.
-struct Client {
-    bench: Bench,
+pub(super) struct Client {
+    pub(super) bench: Bench,
     input: WriteHalf<DuplexStream>,
     output: Lines<BufReader<ReadHalf<DuplexStream>>>,
     served: JoinHandle<std::io::Result<()>>,
 }
 
 impl Client {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let bench = Bench::new();
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let (read, write) = split(theirs);
@@ -29,15 +29,15 @@ impl Client {
         Self { bench, input, output: BufReader::new(read).lines(), served }
     }
 
-    async fn write(&mut self, line: &str) {
+    pub(super) async fn write(&mut self, line: &str) {
         self.input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
     }
 
-    async fn read(&mut self) -> String {
+    pub(super) async fn read(&mut self) -> String {
         timeout(Duration::from_secs(5), self.output.next_line()).await.unwrap().unwrap().unwrap()
     }
 
-    async fn ask(&mut self, line: &str) -> String {
+    pub(super) async fn ask(&mut self, line: &str) -> String {
         self.write(line).await;
         self.read().await
     }
@@ -179,4 +179,36 @@ async fn what_is_under_way_when_the_input_ends_is_still_answered_for_a_while() {
         client.bench.front.0.setup.tasks.close();
         client.bench.front.0.setup.tasks.wait().await;
     }
+}
+
+#[tokio::test]
+async fn what_a_server_says_beside_all_requests_is_heard_by_those_who_want_it() {
+    let mut client = Client::new();
+    client.greet("2025-11-25").await;
+    client.write(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
+    client.ask(&legacy_body(1, "logging/setLevel", r#""level":"warning""#)).await;
+    assert_eq!(*client.bench.fake.levels.lock(), ["warning"]);
+    client.bench.fake.on_call(|cx, _| async move {
+        cx.peer().ask("elicitation/create", raw(r#"{"elicitationId":"mine"}"#)).await.map(Answer::new)
+    });
+    client.ask(&legacy_body(2, "tools/call", r#""name":"s__echo""#)).await;
+    client.ask(r#"{"jsonrpc":"2.0","id":1,"result":{"action":"accept"}}"#).await;
+    let (log, done) = ("notifications/message", "notifications/elicitation/complete");
+    for (method, params) in [
+        (log, r#"{"level":"info","data":1}"#),
+        (log, r#"{"level":"error","data":2}"#),
+        (done, r#"{"elicitationId":"another"}"#),
+        (done, r#"{"elicitationId":"mine"}"#),
+    ] {
+        let note = router_core::Note { method: method.into(), params: raw(params) };
+        client.bench.fake.remarks.send(crate::view::Remark { note, to: None }).unwrap();
+    }
+    let heard = [client.read().await, client.read().await];
+    assert_eq!(
+        heard,
+        [
+            r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"error","data":2}}"#,
+            r#"{"jsonrpc":"2.0","method":"notifications/elicitation/complete","params":{"elicitationId":"mine"}}"#,
+        ]
+    );
 }

@@ -3,12 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use http::Uri;
+use router_core::Secret;
 
 use super::{
     super::{
         environment::{HOST, PORT, ROUTER_HOST, ROUTER_PORT},
         file::KeyFile,
-        leaf::Text,
+        leaf::{Hidden, Text},
         problem::{At, Flaw},
         read::Spanned,
         settings::KeySettings,
@@ -21,6 +22,9 @@ pub(super) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCAL
 
 /// Shorter keys can be guessed.
 const KEY_LENGTH: usize = 16;
+
+/// The least that seals.
+const STATE_KEY_LENGTH: usize = 32;
 
 impl Build<'_> {
     /// The address: a flag before the environment before the file. Others may reach it only when there are keys.
@@ -117,6 +121,17 @@ impl Build<'_> {
         let tenant = tenant.as_ref().map_or(&whose.0, |tenant| &tenant.0);
         let admin = admin.is_some_and(|admin| admin.0);
         Some(KeySettings { name: name(&whose.0), tenant: name(tenant), key: key.value.0, admin })
+    }
+
+    /// What replicas seal with: who guesses it can make calls of others go on.
+    pub(super) fn state_key(&mut self, file: Option<Spanned<Hidden>>) -> Option<Secret<String>> {
+        let Spanned { value: Hidden(key), at } = file?;
+        if key.expose().len() < STATE_KEY_LENGTH {
+            let finding = self.findings.problem(&at, format!("this is shorter than {STATE_KEY_LENGTH} characters"));
+            finding.remedy("make one with: openssl rand -hex 32");
+            return None;
+        }
+        Some(key)
     }
 
     /// Host names, with or without a port.

@@ -79,6 +79,7 @@ impl<'a> Build<'a> {
             redis: self.redis(file.redis),
             log: self.log(file.log.map(|log| log.value).unwrap_or_default()),
             state: self.state(file.state),
+            state_key: self.state_key(file.state_key),
             allowed_hosts: self.hosts(file.allowed_hosts),
             allowed_origins: self.origins(file.allowed_origins),
             base_environment: self.given.environment.bare(),

@@ -1,6 +1,6 @@
 //! The MCP servers, as every client writes them.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use router_core::{Secret, layer::cache::CachePolicy};
 
@@ -104,6 +104,7 @@ impl Build<'_> {
         Some(ServerSettings {
             name: name(named),
             launch: launch?,
+            roots: self.roots(file.roots),
             protocol: file.protocol.map_or(ProtocolEra::Auto, |protocol| protocol.value),
             timeout: guard::server_timeouts(file.timeout),
             guard,
@@ -113,6 +114,18 @@ impl Build<'_> {
             disabled_tools: disabled,
             upkeep,
         })
+    }
+
+    /// Folders as the whole machine knows them; a server may have to make one first.
+    fn roots(&mut self, file: Option<Spanned<Vec<Spanned<FilePath>>>>) -> Vec<PathBuf> {
+        let mut roots = Vec::new();
+        for Spanned { value: FilePath(path), at } in file.into_iter().flat_map(|roots| roots.value) {
+            match std::path::absolute(&path) {
+                Ok(root) => roots.push(root),
+                Err(error) => drop(self.findings.problem(&at, format!("this folder has no full path: {error}"))),
+            }
+        }
+        roots
     }
 
     /// The transport is told by `command` or `url`; what clients write beside it is only compared.

@@ -100,6 +100,7 @@ const FILES: Pairs<'_> = &[
         "known_models: { q: { price: { input: 1 }, tokenizer: o20k, quirks: { efforts: [loud] } }, r: { price: { input: -1, output: x } } }",
     ),
     ("no redis", "redis: localhost:6379"),
+    ("a key for states that can be guessed", "state_key: hunter2"),
     ("a home that only a shell knows", "state: ~/router"),
     ("one key of a mapping twice", "log: { level: info }\nlog: { level: debug }"),
     ("a second document", "log: { level: info }\n---\nlog: { level: debug }"),

@@ -79,6 +79,7 @@ fn server(name: &str, command: &str) -> ServerSettings {
         on_error: Vec::new(),
         disabled_tools: Vec::new(),
         upkeep: Upkeep::default(),
+        roots: Vec::new(),
     }
 }
 
@@ -112,6 +113,7 @@ fn nothing_at_all_is_a_configuration() {
         redis: None,
         log: LogSettings { format: LogFormat::Text, level: "info".into() },
         state: "/var/lib/mcp-router".into(),
+        state_key: None,
         allowed_hosts: Vec::new(),
         allowed_origins: Vec::new(),
         base_environment: Vec::new(),

@@ -1,0 +1,44 @@
+//! What the servers of a catalog say beside all requests, and how much of it is wanted.
+
+use futures_util::future::select_all;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+
+use super::Catalog;
+use crate::view::Remark;
+
+/// Hears several servers, one remark after the other. Who is slow misses some.
+pub(crate) struct Remarks(Vec<Receiver<Remark>>);
+
+impl Catalog {
+    /// Hears what the servers say from now on.
+    pub(crate) fn remarks(&self) -> Remarks {
+        Remarks(self.shelves.iter().map(|server| server.offer.view.remarks()).collect())
+    }
+
+    /// Somebody wants to hear the servers' logs from this level on.
+    pub(crate) fn want_level(&self, level: &'static str) {
+        self.shelves.iter().for_each(|server| server.offer.view.want_level(level));
+    }
+}
+
+impl Remarks {
+    /// Of nobody.
+    pub(crate) fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    /// The next; never, when there is no server.
+    pub(crate) async fn next(&mut self) -> Remark {
+        loop {
+            if self.0.is_empty() {
+                std::future::pending::<()>().await;
+            }
+            let (heard, index, _) = select_all(self.0.iter_mut().map(|server| Box::pin(server.recv()))).await;
+            match heard {
+                Ok(remark) => return remark,
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => drop(self.0.swap_remove(index)),
+            }
+        }
+    }
+}
