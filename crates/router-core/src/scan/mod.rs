@@ -16,6 +16,7 @@ mod tests;
 pub use cut::{closing, is_beginning};
 pub use find::{find, items, members, pointer, text};
 pub use flaw::{Fault, Flaw};
+pub use plain::plain;
 pub use scanner::{Place, Scanner};
 
 /// How deep objects and arrays may nest. Parsers behind us differ in what they survive; none needs more than this.

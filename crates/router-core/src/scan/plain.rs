@@ -8,7 +8,7 @@ const HIGH: u64 = ONES << 7;
 /// Prose has one of them every few words, so the beginning is read by eights. What is longer than that, such as an
 /// image, is read in blocks, whose loop the compiler turns into vectors.
 #[inline]
-pub(super) fn plain(bytes: &[u8]) -> usize {
+pub fn plain(bytes: &[u8]) -> usize {
     const NEAR: usize = 64;
     match bytes.split_at_checked(NEAR) {
         Some((near, far)) => match by_eights(near) {

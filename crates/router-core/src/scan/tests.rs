@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 
-use super::{plain::plain, *};
+use super::*;
 
 fn strict(json: &[u8]) -> Result<(), Flaw> {
     let mut scanner = Scanner::checked(json)?.strict();

@@ -11,6 +11,7 @@ mod envelope;
 mod fields;
 mod glimpse;
 mod infill;
+mod json;
 pub mod ollama;
 pub mod openai_chat;
 pub mod openai_completions;

@@ -6,11 +6,11 @@ use router_core::{
     Raw,
     chat::{Document, Image, Part},
 };
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::{Map, Value};
 
 use super::NAME;
 use crate::dialect::{
-    fields::{Fields, Misfit, read},
+    fields::{Fields, Json, Misfit, list, read},
     proof::{self, Borne},
 };
 
@@ -19,11 +19,11 @@ const BILLING: &str = "x-anthropic-billing-header:";
 
 /// Reads the content of a message or of a tool's result: a text, or a list of blocks. `fields` are those of anything in
 /// the same body.
-pub(super) fn decode<'a>(content: &'a RawValue, fields: &Fields<'a>) -> Result<Vec<Part>, Misfit> {
+pub(super) fn decode<'a>(content: Json<'a>, fields: &Fields<'a>) -> Result<Vec<Part>, Misfit> {
     if content.get().starts_with('"') {
         return Ok(vec![Part::Text(read(content)?)]);
     }
-    let blocks: Vec<&RawValue> = read(content)?;
+    let blocks = list(content)?;
     let mut parts = Vec::with_capacity(blocks.len());
     for (index, block) in blocks.into_iter().enumerate() {
         decode_block(block, fields, &mut parts).map_err(|misfit| misfit.within(index))?;
@@ -38,7 +38,7 @@ pub(super) fn further(fields: &Map<String, Value>) -> Option<Part> {
     Some(Part::Other { dialect: NAME, raw })
 }
 
-fn decode_block<'a>(block: &'a RawValue, outer: &Fields<'a>, parts: &mut Vec<Part>) -> Result<(), Misfit> {
+fn decode_block<'a>(block: Json<'a>, outer: &Fields<'a>, parts: &mut Vec<Part>) -> Result<(), Misfit> {
     let mut fields = outer.of(block)?;
     let kind: Cow<'_, str> = fields.need("type")?;
     let part = match &*kind {

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use router_core::chat::{Format, Message, Part, Prompt, Role, Thinking, ThinkingMode, ToolChoice, ToolSpec};
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::{Map, Value};
 
 use super::{NAME, parts};
-use crate::dialect::fields::{Fields, Misfit, read};
+use crate::dialect::fields::{Fields, Json, Misfit, read};
 
 /// Reads a question.
 pub(super) fn decode(body: &Bytes) -> Result<Prompt, Misfit> {
@@ -44,14 +44,14 @@ fn messages(fields: &mut Fields<'_>) -> Result<Vec<Message>, Misfit> {
         let parts = parts::decode(system, fields).map_err(|misfit| misfit.within("system"))?;
         messages.push(Message { role: Role::System, parts });
     }
-    for (index, value) in fields.need::<Vec<&RawValue>>("messages")?.into_iter().enumerate() {
+    for (index, value) in fields.need_list("messages")?.into_iter().enumerate() {
         let message = message(value, fields).map_err(|misfit| misfit.within(format_args!("messages.{index}")))?;
         messages.push(message);
     }
     Ok(messages)
 }
 
-fn message<'a>(value: &'a RawValue, outer: &Fields<'a>) -> Result<Message, Misfit> {
+fn message<'a>(value: Json<'a>, outer: &Fields<'a>) -> Result<Message, Misfit> {
     let mut fields = outer.of(value)?;
     let role = match &*fields.need::<Cow<'_, str>>("role")? {
         "user" => Role::User,
@@ -83,7 +83,7 @@ fn last_effort(messages: &[Message]) -> Option<String> {
 fn tools(fields: &mut Fields<'_>, kept: &mut Map<String, Value>) -> Result<Vec<ToolSpec>, Misfit> {
     let (mut tools, mut told) = (Vec::new(), Vec::new());
     let mut plain = true;
-    for (index, value) in fields.take::<Vec<&RawValue>>("tools")?.unwrap_or_default().into_iter().enumerate() {
+    for (index, value) in fields.take_list("tools")?.unwrap_or_default().into_iter().enumerate() {
         let at = |misfit: Misfit| misfit.within(format_args!("tools.{index}"));
         let Some((tool, mut rest)) = tool(fields.of(value).map_err(at)?).map_err(at)? else {
             plain = false;

@@ -8,12 +8,11 @@ use router_core::{
     scan,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use super::{Glance, Head, Language, Told, invalid, json, number, question, unreadable};
 use crate::dialect::{
     self,
-    fields::{Fields, Misfit, read},
+    fields::{Fields, Json, Misfit, read},
     ollama::OLLAMA as OLLAMA_CHAT,
 };
 
@@ -121,7 +120,7 @@ fn decode(body: &Bytes, form: Form) -> Result<Texts, Misfit> {
     })
 }
 
-fn inputs(input: &RawValue) -> Result<Vec<String>, Misfit> {
+fn inputs(input: Json<'_>) -> Result<Vec<String>, Misfit> {
     let wrong = |_| Misfit::new("input", "must be text or a list of texts");
     if input.get().starts_with('[') { read(input).map_err(wrong) } else { Ok(vec![read(input).map_err(wrong)?]) }
 }

@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use super::{Glance, Head, Language, Numbers, Told, invalid, json, number, question, unreadable};
 use crate::dialect::{
     self,
-    fields::{Fields, Misfit, read},
+    fields::{Fields, Json, Misfit, list, read},
     openai_chat::OPENAI_CHAT,
 };
 
@@ -124,11 +124,11 @@ fn decode(body: &Bytes) -> Result<Texts, Misfit> {
     })
 }
 
-fn inputs(input: &RawValue) -> Result<Vec<String>, Misfit> {
+fn inputs(input: Json<'_>) -> Result<Vec<String>, Misfit> {
     if input.get().starts_with('"') {
         return Ok(vec![read(input).map_err(|misfit| misfit.within("input"))?]);
     }
-    let items = read::<Vec<&RawValue>>(input).map_err(|_| Misfit::new("input", "must be text or a list of texts"))?;
+    let items = list(input).map_err(|_| Misfit::new("input", "must be text or a list of texts"))?;
     match items.first().map(|item| item.get().as_bytes().first().copied()) {
         None => Err(Misfit::new("input", "must hold at least one text")),
         Some(Some(b'[' | b'0'..=b'9')) => Err(Misfit::new(
@@ -138,7 +138,7 @@ fn inputs(input: &RawValue) -> Result<Vec<String>, Misfit> {
         Some(_) => items
             .iter()
             .enumerate()
-            .map(|(index, item)| read(item).map_err(|misfit| misfit.within(format_args!("input.{index}"))))
+            .map(|(index, item)| read(*item).map_err(|misfit| misfit.within(format_args!("input.{index}"))))
             .collect(),
     }
 }

@@ -5,7 +5,6 @@ use router_core::{
     Raw,
     chat::{Format, Image, Message, Part, Prompt, Role, Thinking, ThinkingMode, ToolSpec},
 };
-use serde_json::value::RawValue;
 
 use super::NAME;
 use crate::dialect::fields::{Fields, Misfit, read};
@@ -55,7 +54,7 @@ fn sampling(mut options: Fields<'_>, prompt: &mut Prompt) -> Result<(), Misfit> 
 fn messages(fields: &mut Fields<'_>) -> Result<Vec<Message>, Misfit> {
     let mut messages = Vec::new();
     let mut calls = Calls::default();
-    for (index, value) in fields.need::<Vec<&RawValue>>("messages")?.into_iter().enumerate() {
+    for (index, value) in fields.need_list("messages")?.into_iter().enumerate() {
         let read = fields.of(value).and_then(|fields| message(fields, &mut calls));
         messages.push(read.map_err(|misfit| misfit.within(format_args!("messages.{index}")))?);
     }
@@ -97,7 +96,7 @@ fn message(mut fields: Fields<'_>, calls: &mut Calls) -> Result<Message, Misfit>
     let text: Option<String> = fields.take("content")?;
     parts.extend(text.filter(|text| !text.is_empty()).map(Part::Text));
     parts.extend(pictures(&mut fields)?);
-    for call in fields.take::<Vec<&RawValue>>("tool_calls")?.unwrap_or_default() {
+    for call in fields.take_list("tool_calls")?.unwrap_or_default() {
         parts.push(tool_call(fields.of(call)?, calls).map_err(|misfit| misfit.within("tool_calls"))?);
     }
     let role = match role.to_ascii_lowercase().as_str() {
@@ -144,7 +143,7 @@ fn tool_call(mut fields: Fields<'_>, calls: &mut Calls) -> Result<Part, Misfit> 
 }
 
 fn tools(fields: &mut Fields<'_>) -> Result<Vec<ToolSpec>, Misfit> {
-    let tools = fields.take::<Vec<&RawValue>>("tools")?.unwrap_or_default();
+    let tools = fields.take_list("tools")?.unwrap_or_default();
     let one = |(index, value)| tool(fields.of(value)?).map_err(|misfit| misfit.within(format_args!("tools.{index}")));
     tools.into_iter().enumerate().map(one).collect()
 }

@@ -7,13 +7,19 @@ use router_core::{
     Error, Kind, Raw, Result,
     chat::{Format, Losses, Prompt, Shape, ThinkingMode, ToolChoice, ToolSpec},
 };
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{NAME, effort::effort, names, schema, turns};
+use super::{
+    NAME,
+    effort::effort,
+    names,
+    outgoing::{Function, Tool},
+    schema, turns,
+};
 use crate::dialect::{
     Ask, Quirks,
     abroad::{self, CUSTOM_TOOLS, Field},
+    json::JsonWriter,
 };
 
 /// The longest name of a user, in bytes.
@@ -28,55 +34,6 @@ const ANY_OBJECT: &str = "{\"type\":\"object\"}";
 /// What reasoning models refuse, of what clients of this dialect may have sent.
 const NOT_FOR_REASONING: [&str; 5] =
     ["presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "logit_bias"];
-
-/// The body, in the order that providers document it.
-#[derive(Serialize)]
-struct Body<'a> {
-    model: &'a str,
-    messages: Vec<turns::Turn<'a>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    tools: Vec<Tool<'a>>,
-    #[serde(flatten)]
-    further: Map<String, Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    response_format: Option<ResponseFormat<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Tool<'a> {
-    Function {
-        r#type: &'static str,
-        function: Function<'a>,
-    },
-    /// One that takes a text instead of JSON, as the client told of it.
-    Custom(&'a Value),
-}
-
-#[derive(Serialize)]
-struct Function<'a> {
-    name: Cow<'a, str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<&'a str>,
-    parameters: Cow<'a, Raw>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    strict: Option<bool>,
-}
-
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum ResponseFormat<'a> {
-    JsonObject,
-    JsonSchema { json_schema: NamedSchema<'a> },
-}
-
-#[derive(Serialize)]
-struct NamedSchema<'a> {
-    name: &'a str,
-    schema: Cow<'a, Raw>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    strict: Option<bool>,
-}
 
 /// Writes a question.
 pub(super) fn encode(ask: &Ask<'_>, losses: &mut Losses) -> Result<Bytes> {
@@ -98,15 +55,23 @@ fn write(ask: &Ask<'_>, losses: &mut Losses) -> Result<Bytes> {
     let own = prompt.origin == Some(NAME);
     let mut lost = Vec::new();
     let custom = prompt.extra.get(CUSTOM_TOOLS).and_then(Value::as_array).filter(|_| own);
-    let tools = prompt.tools.iter().map(|spec| tool(spec, own, custom, &mut lost)).collect();
+    let tools: Vec<_> = prompt.tools.iter().map(|spec| tool(spec, own, custom, &mut lost)).collect();
     let further = further(ask, &mut lost)?;
     note_losses(prompt, &lost, losses);
-    let response_format = prompt.format.as_ref().map(|format| response_format(format, ask.quirks));
-    let body = Body { model: ask.model, messages, tools, further, response_format };
-    match serde_json::to_vec(&body) {
-        Ok(json) => Ok(json.into()),
-        Err(error) => Err(Error::new(Kind::Invalid, "a schema or the arguments of a call are not JSON").because(error)),
-    }
+    let mut json = JsonWriter::default();
+    // In the order that providers document.
+    json.object(|json| {
+        json.key("model").text(ask.model);
+        json.key("messages").list(&messages, |json, turn| turn.write(json));
+        if !tools.is_empty() {
+            json.key("tools").list(&tools, |json, tool| tool.write(json));
+        }
+        json.members(&further);
+        if let Some(format) = &prompt.format {
+            json.key("response_format").object(|json| response_format(format, ask.quirks, json));
+        }
+    });
+    Ok(json.into_bytes().into())
 }
 
 fn tool<'a>(spec: &'a ToolSpec, own: bool, custom: Option<&'a Vec<Value>>, lost: &mut Vec<Field>) -> Tool<'a> {
@@ -121,23 +86,23 @@ fn tool<'a>(spec: &'a ToolSpec, own: bool, custom: Option<&'a Vec<Value>>, lost:
     if asked == Some(true) && strict.is_none() {
         lost.push(Field::Strict);
     }
-    let function = Function { name: names::spelled(name), description: description.as_deref(), parameters, strict };
-    Tool::Function { r#type: "function", function }
+    Tool::Function(Function { name: names::spelled(name), description: description.as_deref(), parameters, strict })
 }
 
-fn response_format<'a>(format: &'a Format, quirks: &Quirks) -> ResponseFormat<'a> {
-    match format {
-        Format::JsonObject if quirks.no_json_object => {
-            let any = NamedSchema { name: "answer", schema: Cow::Owned(Raw::trusted(ANY_OBJECT)), strict: None };
-            ResponseFormat::JsonSchema { json_schema: any }
+fn response_format(format: &Format, quirks: &Quirks, json: &mut JsonWriter) {
+    let (name, schema, strict) = match format {
+        Format::JsonObject if quirks.no_json_object => ("answer", &Raw::trusted(ANY_OBJECT), None),
+        Format::JsonObject => return json.key("type").text("json_object"),
+        Format::JsonSchema { name, schema, strict } => (name.as_deref().unwrap_or("answer"), schema, *strict),
+    };
+    json.key("type").text("json_schema");
+    json.key("json_schema").object(|json| {
+        json.key("name").text(name);
+        json.key("schema").raw(schema);
+        if let Some(strict) = strict {
+            json.key("strict").value(&Value::Bool(strict));
         }
-        Format::JsonObject => ResponseFormat::JsonObject,
-        Format::JsonSchema { name, schema, strict } => {
-            let name = name.as_deref().unwrap_or("answer");
-            let schema = Cow::Borrowed(schema);
-            ResponseFormat::JsonSchema { json_schema: NamedSchema { name, schema, strict: *strict } }
-        }
-    }
+    });
 }
 
 /// Every field but the messages, the tools and the format.

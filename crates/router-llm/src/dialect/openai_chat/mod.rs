@@ -7,6 +7,7 @@ pub(super) mod encode;
 pub(super) mod failure;
 pub(super) mod glance;
 pub(super) mod names;
+mod outgoing;
 mod reply;
 pub(super) mod request;
 pub(super) mod schema;

@@ -6,7 +6,6 @@ use router_core::{
     chat::{Document, Format, Image, Message, Part, Prompt, Role, Thinking, ThinkingMode},
     scan,
 };
-use serde_json::value::RawValue;
 
 use super::{
     NAME,
@@ -14,7 +13,7 @@ use super::{
 };
 use crate::dialect::{
     abroad::CUSTOM_TOOLS,
-    fields::{Fields, Misfit, read},
+    fields::{Fields, Json, Misfit, list, read},
 };
 
 /// Reads a question.
@@ -68,7 +67,7 @@ fn refuse_what_has_no_answer(fields: &mut Fields<'_>) -> Result<(), Misfit> {
 
 fn messages(fields: &mut Fields<'_>) -> Result<Vec<Message>, Misfit> {
     let mut messages: Vec<Message> = Vec::new();
-    for (index, value) in fields.need::<Vec<&RawValue>>("messages")?.into_iter().enumerate() {
+    for (index, value) in fields.need_list("messages")?.into_iter().enumerate() {
         let at = |misfit: Misfit| misfit.within(format_args!("messages.{index}"));
         match message(fields.of(value).map_err(at)?).map_err(at)? {
             Said::Message(message) => messages.push(message),
@@ -132,7 +131,7 @@ fn assistant(fields: &mut Fields<'_>, content: Vec<Part>) -> Result<Vec<Part>, M
     let mut parts: Vec<Part> = thought.map(|text| Part::Thinking { text, signature: None }).into_iter().collect();
     parts.extend(content);
     parts.extend(fields.take("refusal")?.map(Part::Text));
-    for (index, call) in fields.take::<Vec<&RawValue>>("tool_calls")?.unwrap_or_default().into_iter().enumerate() {
+    for (index, call) in fields.take_list("tool_calls")?.unwrap_or_default().into_iter().enumerate() {
         let call = tool_call(fields.of(call)?).map_err(|misfit| misfit.within(format_args!("tool_calls.{index}")))?;
         parts.push(call);
     }
@@ -167,19 +166,19 @@ fn custom_call(id: String, mut custom: Fields<'_>) -> Result<Part, Misfit> {
 }
 
 /// The content of a message: a text, or a list of parts.
-fn parts<'a>(content: &'a RawValue, outer: &Fields<'a>) -> Result<Vec<Part>, Misfit> {
+fn parts<'a>(content: Json<'a>, outer: &Fields<'a>) -> Result<Vec<Part>, Misfit> {
     if content.get().starts_with('"') {
         return Ok(vec![Part::Text(read(content)?)]);
     }
     let mut parts = Vec::new();
-    for (index, value) in read::<Vec<&RawValue>>(content)?.into_iter().enumerate() {
+    for (index, value) in list(content)?.into_iter().enumerate() {
         let of_part = part(value, outer).map_err(|misfit| misfit.within(index))?;
         parts.extend(of_part);
     }
     Ok(parts)
 }
 
-fn part<'a>(value: &'a RawValue, outer: &Fields<'a>) -> Result<Vec<Part>, Misfit> {
+fn part<'a>(value: Json<'a>, outer: &Fields<'a>) -> Result<Vec<Part>, Misfit> {
     let mut fields = outer.of(value)?;
     let carried = || vec![Part::Other { dialect: NAME, raw: outer.raw(value) }];
     let kind: String = fields.need("type")?;

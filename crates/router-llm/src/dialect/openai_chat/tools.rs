@@ -5,7 +5,7 @@ use router_core::{
     chat::{ToolChoice, ToolSpec},
     scan,
 };
-use serde_json::{Value, value::RawValue};
+use serde_json::Value;
 
 use crate::dialect::fields::{Fields, Misfit, read};
 
@@ -26,7 +26,7 @@ pub(super) struct Offer {
 /// Reads `tools` and `tool_choice`.
 pub(super) fn decode(fields: &mut Fields<'_>) -> Result<Offer, Misfit> {
     let (mut tools, mut custom) = (Vec::new(), Vec::new());
-    for (index, value) in fields.take::<Vec<&RawValue>>("tools")?.unwrap_or_default().into_iter().enumerate() {
+    for (index, value) in fields.take_list("tools")?.unwrap_or_default().into_iter().enumerate() {
         let at = |misfit: Misfit| misfit.within(format_args!("tools.{index}"));
         let mut inner = fields.of(value).map_err(at)?;
         let kind: String = inner.need("type").map_err(at)?;

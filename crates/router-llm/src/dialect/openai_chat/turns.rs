@@ -8,10 +8,12 @@ use router_core::{
     chat::{Document, Image, Message, Part, Role},
     scan,
 };
-use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{NAME, names};
+use super::{
+    NAME, names,
+    outgoing::{Call, Content, Piece, Turn},
+};
 use crate::dialect::{
     Ask, BOOKKEEPING, Quirks,
     proof::{self, Borne},
@@ -25,70 +27,6 @@ const DOCUMENT_FOLLOWS: &str = "(The document follows in the next message.)";
 
 /// What the assistant says where it has to say something.
 const FILLER: &str = "(I have read what the tool answered.)";
-
-/// A message of the wire.
-#[derive(Debug, Serialize)]
-pub(super) struct Turn<'a> {
-    role: &'static str,
-    content: Option<Content<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reasoning_content: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    reasoning_details: Vec<Value>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    tool_calls: Vec<Call<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tool_call_id: Option<&'a str>,
-    #[serde(flatten)]
-    further: Map<String, Value>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Content<'a> {
-    Text(Cow<'a, str>),
-    Pieces(Vec<Piece<'a>>),
-}
-
-/// A part of a message's content.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Piece<'a> {
-    Text {
-        r#type: &'static str,
-        text: Cow<'a, str>,
-        #[serde(flatten)]
-        further: Map<String, Value>,
-    },
-    Image {
-        r#type: &'static str,
-        image_url: Map<String, Value>,
-    },
-    File {
-        r#type: &'static str,
-        file: AttachedFile<'a>,
-    },
-    Carried(&'a Raw),
-}
-
-#[derive(Debug, Serialize)]
-struct AttachedFile<'a> {
-    filename: &'a str,
-    file_data: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Call<'a> {
-    id: &'a str,
-    r#type: &'static str,
-    function: Function<'a>,
-}
-
-#[derive(Debug, Serialize)]
-struct Function<'a> {
-    name: Cow<'a, str>,
-    arguments: Cow<'a, str>,
-}
 
 /// Writes the messages; what says nothing is left out.
 pub(super) fn write<'a>(ask: &Ask<'a>) -> Result<Vec<Turn<'a>>> {
@@ -151,7 +89,7 @@ fn joined(pieces: &[Piece<'_>]) -> String {
 }
 
 fn text<'a>(text: impl Into<Cow<'a, str>>) -> Piece<'a> {
-    Piece::Text { r#type: "text", text: text.into(), further: Map::new() }
+    Piece::Text { text: text.into(), further: Map::new() }
 }
 
 fn system(message: &Message) -> Option<Turn<'_>> {
@@ -234,7 +172,7 @@ fn picture(image: &Image) -> Piece<'static> {
         Image::Inline { media_type, data } => format!("data:{media_type};base64,{data}"),
         Image::Url(url) => url.clone(),
     };
-    Piece::Image { r#type: "image_url", image_url: Map::from_iter([("url".to_owned(), url.into())]) }
+    Piece::Image { image_url: Map::from_iter([("url".to_owned(), url.into())]) }
 }
 
 fn file(document: &Document) -> Result<Piece<'_>> {
@@ -247,7 +185,7 @@ fn file(document: &Document) -> Result<Piece<'_>> {
         "application/pdf" => {
             let file_data = format!("data:{media_type};base64,{data}");
             let filename = title.as_deref().unwrap_or("document.pdf");
-            Ok(Piece::File { r#type: "file", file: AttachedFile { filename, file_data } })
+            Ok(Piece::File { filename, file_data })
         }
         _ => Err(Error::new(Kind::Invalid, format!("a document of type {media_type} cannot be given to this model"))
             .hint("send text or a PDF")),
@@ -295,7 +233,7 @@ fn details(signature: &str) -> Vec<Value> {
 fn call<'a>(id: &'a str, name: &'a str, input: &'a Raw) -> Call<'a> {
     // A JSON string is what a model wrote that was no JSON: it gets it back as it wrote it.
     let arguments = scan::text(input.bytes()).unwrap_or(Cow::Borrowed(input.as_str()));
-    Call { id, r#type: "function", function: Function { name: names::spelled(name), arguments } }
+    Call { id, name: names::spelled(name), arguments }
 }
 
 /// The fields of a message that the vocabulary has no word for.

@@ -2,10 +2,9 @@
 
 use bytes::Bytes;
 use router_core::chat::{Message, Part, Prompt, Role};
-use serde_json::value::RawValue;
 
 use crate::dialect::{
-    fields::{Fields, Misfit, read},
+    fields::{Fields, Json, Misfit, list, read},
     infill,
 };
 
@@ -82,17 +81,17 @@ fn messages(fields: &mut Fields<'_>, echo: bool) -> Result<Vec<Message>, Misfit>
 
 /// The prompt: a text, or a list of one.
 fn said(fields: &mut Fields<'_>) -> Result<String, Misfit> {
-    let value: &RawValue = fields.need("prompt")?;
+    let value = fields.need_value("prompt")?;
     text(value).map_err(|misfit| misfit.within("prompt"))
 }
 
-fn text(value: &RawValue) -> Result<String, Misfit> {
+fn text(value: Json<'_>) -> Result<String, Misfit> {
     if !value.get().starts_with('[') {
         return read(value);
     }
-    let list: Vec<&RawValue> = read(value)?;
+    let list = list(value)?;
     match list.as_slice() {
-        [one] if one.get().starts_with('"') => read(one),
+        [one] if one.get().starts_with('"') => read(*one),
         [first, ..] if first.get().starts_with('"') => {
             Err(Misfit::new("", format!("{} prompts at once are not taken; send one at a time", list.len())))
         }

@@ -9,11 +9,11 @@ use router_core::{
     chat::{Document, Message, Part, Role},
     scan,
 };
-use serde_json::{Map, Value, json, value::RawValue};
+use serde_json::{Map, Value, json};
 
 use super::{NAME, request::arguments, tools::flat};
 use crate::dialect::{
-    fields::{Fields, Misfit, read},
+    fields::{Fields, Json, Misfit, list, read},
     openai_chat::request::{data_url, picture},
     proof,
 };
@@ -24,18 +24,18 @@ pub(super) const REDACTED: &str = "redacted";
 pub(super) const ANTHROPIC: &str = "anthropic";
 
 /// Reads `input`: a text, or a list of items. `outer` are the fields of anything in the same body.
-pub(super) fn decode<'a>(input: &'a RawValue, outer: &Fields<'a>, messages: &mut Vec<Message>) -> Result<(), Misfit> {
+pub(super) fn decode<'a>(input: Json<'a>, outer: &Fields<'a>, messages: &mut Vec<Message>) -> Result<(), Misfit> {
     if input.get().starts_with('"') {
         messages.push(Message::text(Role::User, read::<String>(input)?));
         return Ok(());
     }
-    for (index, value) in read::<Vec<&RawValue>>(input)?.into_iter().enumerate() {
+    for (index, value) in list(input)?.into_iter().enumerate() {
         item(value, outer, messages).map_err(|misfit| misfit.within(index))?;
     }
     Ok(())
 }
 
-fn item<'a>(value: &'a RawValue, outer: &Fields<'a>, messages: &mut Vec<Message>) -> Result<(), Misfit> {
+fn item<'a>(value: Json<'a>, outer: &Fields<'a>, messages: &mut Vec<Message>) -> Result<(), Misfit> {
     let mut fields = outer.of(value)?;
     let kind: Option<Cow<'_, str>> = fields.take("type")?;
     let carried = || vec![Part::Other { dialect: NAME, raw: outer.raw(value) }];
@@ -125,18 +125,18 @@ fn message(mut fields: Fields<'_>, messages: &mut Vec<Message>) -> Result<(), Mi
 }
 
 /// The content of a message or of a tool's answer: a text, or a list of parts.
-fn contents<'a>(content: &'a RawValue, outer: &Fields<'a>) -> Result<Vec<Part>, Misfit> {
+fn contents<'a>(content: Json<'a>, outer: &Fields<'a>) -> Result<Vec<Part>, Misfit> {
     if content.get().starts_with('"') {
         return Ok(vec![Part::Text(read(content)?)]);
     }
     let mut parts = Vec::new();
-    for (index, value) in read::<Vec<&RawValue>>(content)?.into_iter().enumerate() {
+    for (index, value) in list(content)?.into_iter().enumerate() {
         parts.extend(part(value, outer).map_err(|misfit| misfit.within(index))?);
     }
     Ok(parts)
 }
 
-fn part<'a>(value: &'a RawValue, outer: &Fields<'a>) -> Result<Vec<Part>, Misfit> {
+fn part<'a>(value: Json<'a>, outer: &Fields<'a>) -> Result<Vec<Part>, Misfit> {
     let mut fields = outer.of(value)?;
     let carried = || vec![Part::Other { dialect: NAME, raw: outer.raw(value) }];
     let part = match &*fields.need::<Cow<'_, str>>("type")? {

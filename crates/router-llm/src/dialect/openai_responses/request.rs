@@ -7,10 +7,10 @@ use router_core::{
     chat::{Format, Message, Prompt, Role, Thinking, ThinkingMode, ToolChoice},
     scan,
 };
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::{Map, Value};
 
 use super::{NAME, items, tools};
-use crate::dialect::fields::{Fields, Misfit, read};
+use crate::dialect::fields::{Fields, Json, Misfit, read};
 
 /// Reads a question. What has no word here stays in `extra`, by the name of its field.
 pub(super) fn decode(body: &Bytes) -> Result<Prompt, Misfit> {
@@ -125,7 +125,7 @@ fn keep(extra: &mut Map<String, Value>, name: &str, rest: Map<String, Value>) {
 }
 
 /// Reads the arguments of a call: JSON, or whatever a model wrote in its place, as a text.
-pub(super) fn arguments(value: Option<&RawValue>) -> Result<router_core::Raw, Misfit> {
+pub(super) fn arguments(value: Option<Json<'_>>) -> Result<router_core::Raw, Misfit> {
     use router_core::Raw;
     let text: String = match value {
         Some(value) if value.get().starts_with('"') => read(value)?,

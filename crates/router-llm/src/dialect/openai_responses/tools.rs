@@ -7,7 +7,7 @@ use router_core::{
     chat::{Prompt, ToolSpec},
 };
 use serde::Serialize;
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::{Map, Value};
 
 use super::NAME;
 use crate::dialect::{
@@ -31,7 +31,7 @@ pub(super) fn flat(namespace: Option<&str>, name: &str) -> String {
 pub(super) fn decode(fields: &mut Fields<'_>, extra: &mut Map<String, Value>) -> Result<Vec<ToolSpec>, Misfit> {
     let (mut tools, mut told) = (Vec::new(), Vec::new());
     let mut plain = true;
-    for (index, value) in fields.take::<Vec<&RawValue>>("tools")?.unwrap_or_default().into_iter().enumerate() {
+    for (index, value) in fields.take_list("tools")?.unwrap_or_default().into_iter().enumerate() {
         let at = |misfit: Misfit| misfit.within(format_args!("tools.{index}"));
         let rest = one(fields.of(value).map_err(at)?, None, &mut tools).map_err(at)?;
         plain &= rest.as_ref().is_some_and(Map::is_empty);
@@ -74,7 +74,7 @@ fn one(
         }
         "namespace" if space.is_none() => {
             let name: Cow<'_, str> = fields.need("name")?;
-            for (index, value) in fields.need::<Vec<&RawValue>>("tools")?.into_iter().enumerate() {
+            for (index, value) in fields.need_list("tools")?.into_iter().enumerate() {
                 let at = |misfit: Misfit| misfit.within(format_args!("tools.{index}"));
                 one(fields.of(value).map_err(at)?, Some(&name), tools).map_err(at)?;
             }
