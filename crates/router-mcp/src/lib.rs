@@ -2,6 +2,7 @@
 
 pub mod catalog;
 pub mod client;
+pub mod egress;
 pub mod fields;
 pub mod guard;
 mod level;
