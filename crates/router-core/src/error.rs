@@ -14,7 +14,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Kind {
     /// The caller's question is malformed, or asks for what does not exist in the protocol.
     Invalid,
-    /// The caller gave no key, or a wrong one.
+    /// The caller gave no key, or a wrong one; or somebody has to sign in at the upstream first.
     Unauthorized,
     /// The caller may not do this.
     Forbidden,
@@ -146,6 +146,15 @@ pub struct Excess {
     pub window: u64,
 }
 
+/// What a person has to do before the question can be answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consent {
+    /// Tells it from others; the same as long as it is the same thing to do.
+    pub id: Arc<str>,
+    /// The address to open.
+    pub url: Arc<str>,
+}
+
 /// A failure. Cheap to clone, so that every caller who waited for one call can be told.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
@@ -160,6 +169,7 @@ struct Inner {
     hint: Option<String>,
     verbatim: Option<Verbatim>,
     excess: Option<Excess>,
+    consent: Option<Consent>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -187,6 +197,7 @@ impl Error {
             hint: None,
             verbatim: None,
             excess: None,
+            consent: None,
             source: None,
         }))
     }
@@ -235,6 +246,12 @@ impl Error {
         self.with(|inner| inner.excess = Some(excess))
     }
 
+    /// Says what a person has to do first, so that clients who can will ask him to.
+    #[must_use]
+    pub fn needs(self, consent: Consent) -> Self {
+        self.with(|inner| inner.consent = Some(consent))
+    }
+
     /// Keeps the cause, for the log.
     #[must_use]
     pub fn because(self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
@@ -279,6 +296,11 @@ impl Error {
     /// By how much the question is too long, where that is known.
     pub fn excess(&self) -> Option<Excess> {
         self.0.excess
+    }
+
+    /// What a person has to do first, where that is what is missing.
+    pub fn consent(&self) -> Option<&Consent> {
+        self.0.consent.as_ref()
     }
 
     /// See [`Kind::is_fault`].

@@ -21,7 +21,7 @@ pub mod tool;
 mod upstream;
 
 pub use cx::{Caller, Cx, NoPeer, Note, Peer, SessionMark, Trail};
-pub use error::{Error, Excess, Kind, Outcome, Result, Verbatim};
+pub use error::{Consent, Error, Excess, Kind, Outcome, Result, Verbatim};
 pub use meter::{Charge, Fact, Meter, NoMeter, Observation, Strategy};
 pub use pulse::{Hold, Pulse};
 pub use query::{Fingerprint, Query, Repeat, Scope};

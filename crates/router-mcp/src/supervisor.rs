@@ -9,8 +9,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::client::{
-    Channel, Era, Greeting, HealthCheck, Launch, Link, Protocol, Reach, ServerSpec, Surroundings, follow,
+use crate::{
+    client::{Channel, Era, Greeting, HealthCheck, Launch, Link, Protocol, Reach, ServerSpec, Surroundings, follow},
+    oauth::Keyring,
 };
 
 /// How long a server may take to answer its first question: a cold `npx` or `uvx` downloads what it starts.
@@ -22,6 +23,8 @@ const BACKOFF_MAX: Duration = Duration::from_mins(1);
 /// This many restarts of a program within [`WINDOW`] are enough, unless somebody says otherwise.
 const RESTARTS_MAX: usize = 5;
 const WINDOW: Duration = Duration::from_mins(5);
+/// How long somebody who has to sign in is waited for before it is looked again what is needed.
+const SIGN_IN: Duration = Duration::from_mins(5);
 /// After this long a server counts as well again.
 const WELL_AFTER: Duration = Duration::from_mins(10);
 
@@ -59,6 +62,7 @@ impl State {
         let refusal = match self {
             Self::Starting => return None,
             Self::Ready(met) => return Some(Ok(met.channel.clone())),
+            Self::BackingOff { error, .. } if error.consent().is_some() => error.clone(),
             Self::BackingOff { error, until } => {
                 let wait = until.saturating_duration_since(Instant::now());
                 let message = format!("{}; next start in {:.1} s", error.message(), wait.as_secs_f32());
@@ -118,6 +122,8 @@ pub(crate) struct Supervisor {
     restarts: Restarts,
     /// What the server spoke last, or has to be spoken to because the question killed it.
     known: Option<Era>,
+    /// Tells when somebody has signed in somewhere.
+    news: Option<watch::Receiver<u64>>,
 }
 
 impl Supervisor {
@@ -136,7 +142,8 @@ impl Supervisor {
             (Reach::Http(_), None) => Patience::Endless,
         });
         let known = spec.era;
-        Self { spec, launch, around, state, orders: Orders { orders, shutdown }, restarts, known }
+        let news = spec.keyring().map(Keyring::news);
+        Self { spec, launch, around, state, orders: Orders { orders, shutdown }, restarts, known, news }
     }
 
     /// Runs until the router shuts down.
@@ -175,6 +182,9 @@ impl Supervisor {
     /// One connection from its opening to its end.
     async fn life(&mut self) -> End {
         self.state.send_replace(State::Starting);
+        if let Some(news) = &mut self.news {
+            news.mark_unchanged();
+        }
         let mut link = match Link::open(&self.spec, &self.launch, &self.around) {
             Ok(link) => link,
             Err(error) => {
@@ -239,7 +249,10 @@ impl Supervisor {
     fn down(&mut self, error: &Error, uptime: Duration) {
         *self.around.tally.last_error.lock() = Some(error.message().to_owned());
         let now = Instant::now();
-        let state = if let Some(pause) = self.restarts.next(now, uptime) {
+        let state = if error.consent().is_some() {
+            // Nothing of the server's doing: it is tried again when somebody has signed in.
+            State::BackingOff { error: error.clone(), until: now + SIGN_IN }
+        } else if let Some(pause) = self.restarts.next(now, uptime) {
             tracing::warn!(server = %self.spec.name, %error, next_start = ?pause, "down");
             State::BackingOff { error: error.clone(), until: now + pause }
         } else {
@@ -259,8 +272,17 @@ impl Supervisor {
         tokio::select! {
             biased;
             next = self.orders.next() => Some(next),
+            () = sign_in(self.news.as_mut()) => None,
             () = sleep_until(until) => None,
         }
+    }
+}
+
+/// Waits until somebody has signed in somewhere.
+async fn sign_in(news: Option<&mut watch::Receiver<u64>>) {
+    let Some(news) = news else { return std::future::pending().await };
+    if news.changed().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

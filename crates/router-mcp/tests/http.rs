@@ -71,7 +71,8 @@ impl Bench {
             }
         });
         let headers = vec![("authorization".parse().unwrap(), Secret::new("Bearer canary".to_owned()))];
-        let spec = ServerSpec { protocol, ..ServerSpec::new("far", Reach::Http(Endpoint { url, headers })) };
+        let spec =
+            ServerSpec { protocol, ..ServerSpec::new("far", Reach::Http(Endpoint { url, headers, keyring: None })) };
         let server = McpServer::start(spec, Launch::new("/none", []), &tasks, shutdown.clone());
         Self { server, seen, closed, tasks, shutdown }
     }
@@ -486,7 +487,7 @@ async fn a_server_that_is_not_there_is_not_sent_anything() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
     drop(listener);
-    let spec = ServerSpec::new("gone", Reach::Http(Endpoint { url, headers: Vec::new() }));
+    let spec = ServerSpec::new("gone", Reach::Http(Endpoint { url, headers: Vec::new(), keyring: None }));
     let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
     let server = McpServer::start(spec, Launch::new("/none", []), &tasks, shutdown.clone());
     let error = server.call(&cx(), ToolCall::new("t", None)).await.unwrap_err();

@@ -46,6 +46,16 @@ pub enum Command {
         /// The file; what it is, is seen by what stands in it.
         file: PathBuf,
     },
+    /// Sign in to an MCP server for everybody who may call the router; tells the address to open.
+    Login {
+        /// Its name in the configuration.
+        server: String,
+    },
+    /// Forget what was got by signing in to an MCP server.
+    Logout {
+        /// Its name in the configuration.
+        server: String,
+    },
     /// Serve one MCP client over standard input and output.
     Stdio,
     /// Show the MCP servers of the router that runs on this machine, or order them about.

@@ -21,7 +21,7 @@ use router_llm::{
 use router_mcp::{client::Instances, server::Front};
 use tokio::time::Instant;
 
-use crate::{health::Component, telemetry::metrics::Metrics};
+use crate::{health::Component, telemetry::metrics::Metrics, wire::sign_in::Office};
 
 /// The most replies that are kept for clients to go on from.
 const MOST_REPLIES: usize = 4096;
@@ -102,6 +102,10 @@ pub struct Mcp {
     pub each: BTreeMap<Name, Arc<Front>>,
     /// The servers themselves, for whoever looks after them.
     pub servers: BTreeMap<Name, Arc<Instances>>,
+    /// Where people sign in to them.
+    pub office: Arc<Office>,
+    /// Who we are to those who sign them in, where they can read it.
+    pub description: Option<serde_json::Value>,
 }
 
 /// Something whose health is told.

@@ -11,6 +11,7 @@ mod gateway;
 mod health;
 mod http;
 mod import;
+mod login;
 mod serve;
 mod servers;
 mod shutdown;
@@ -42,6 +43,8 @@ fn main() -> ExitCode {
     match command.unwrap_or(Command::Serve) {
         Command::Serve => with_config(&flags, run_serve),
         Command::Stdio => with_config(&flags, run_stdio),
+        Command::Login { server } => with_config(&flags, |config| run_quietly(login::login(config, server))),
+        Command::Logout { server } => with_config(&flags, |config| run_quietly(login::logout(config, server))),
         Command::Check => with_config(&flags, |config| print(&format!("{}: ok\n", place(&config)))),
         Command::Schema => print(&config::schema()),
         Command::Import { file } => run_import(&file),
@@ -77,6 +80,11 @@ fn run_serve(config: Config) -> ExitCode {
 
 fn run_stdio(config: Config) -> ExitCode {
     run(&config.log.clone(), serve::serve_stdio(config))
+}
+
+/// Runs what speaks to a person: what is worth a line of the log is told by it.
+fn run_quietly(work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    run(&config::LogSettings { level: "error".to_owned(), format: config::LogFormat::Text }, work)
 }
 
 /// Prints a configuration made of another system's file; what it could not take over is told beside it.

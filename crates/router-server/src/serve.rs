@@ -33,7 +33,7 @@ pub async fn serve(mut config: Config) -> Result<()> {
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr().context("the address that is listened on")?;
-    let gateway = wire::gateway(&config, &Metrics::new(), &shutdown)?;
+    let gateway = wire::gateway(&config, address, &Metrics::new(), &shutdown)?;
     let keys = config.keys.iter().map(|key| KeyHolder {
         name: &key.name,
         tenant: &key.tenant,

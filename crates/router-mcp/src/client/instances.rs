@@ -117,7 +117,7 @@ impl Instances {
         self.make_room(&mut open)?;
         // Whose folders count is no question where nobody shares.
         let roots = self.spec.roots.clone().or_else(|| Some(fields::array([])));
-        let spec = ServerSpec { roots, ..self.spec.clone() };
+        let spec = ServerSpec { roots, ..self.spec.of(cx.caller()) };
         let server = McpServer::start(spec, self.launch.clone(), &self.tasks, self.shutdown.child_token());
         let instance = Arc::new(Instance {
             server,

@@ -21,7 +21,7 @@ use std::{sync::Arc, time::Duration};
 
 use ::http::{HeaderName, Uri};
 use router_core::{
-    Cx, Name, Note, Query, Raw, Repeat, Secret,
+    Caller, Cx, Name, Note, Query, Raw, Repeat, Secret,
     tool::{Lookup, ToolCall},
 };
 use tokio::sync::broadcast;
@@ -39,7 +39,7 @@ pub(crate) use self::{
     news::follow,
     session::Tally,
 };
-use crate::{fields, view::Remark};
+use crate::{fields, oauth::Keyring, view::Remark};
 
 /// How many remarks of a server wait for whoever listens slowly; of more the oldest are lost.
 const REMARKS: usize = 64;
@@ -108,6 +108,27 @@ pub struct Endpoint {
     pub url: Uri,
     /// What is sent along with every request.
     pub headers: Vec<(HeaderName, Secret<String>)>,
+    /// How we sign in to it, where we do.
+    pub keyring: Option<Keyring>,
+}
+
+impl ServerSpec {
+    /// How we sign in to it, where we do.
+    pub(crate) fn keyring(&self) -> Option<&Keyring> {
+        match &self.reach {
+            Reach::Program(_) | Reach::Absent(_) => None,
+            Reach::Http(endpoint) => endpoint.keyring.as_ref(),
+        }
+    }
+
+    /// The same server, as `caller` has it to himself.
+    pub(crate) fn of(&self, caller: &Caller) -> Self {
+        let mut spec = self.clone();
+        if let Reach::Http(Endpoint { keyring: Some(keyring), .. }) = &mut spec.reach {
+            keyring.caller = Some(Arc::new(caller.clone()));
+        }
+        spec
+    }
 }
 
 /// What every connection of a server shares with the next.

@@ -18,6 +18,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{Channel, Era, Launch, Question, ServerSpec, Surroundings};
 pub use crate::supervisor::Order;
 use crate::{
+    oauth::Keyring,
     supervisor::{State, Supervisor},
     view::{Remark, Revision, ServerView},
 };
@@ -35,18 +36,19 @@ pub struct McpServer {
     state: watch::Receiver<State>,
     orders: mpsc::Sender<Order>,
     around: Surroundings,
+    keyring: Option<Keyring>,
 }
 
 impl McpServer {
     /// Starts the server in the background. Calls that come before it is ready wait for it, within their deadlines.
     pub fn start(spec: ServerSpec, launch: Launch, tasks: &TaskTracker, shutdown: CancellationToken) -> Arc<Self> {
         let around = Surroundings::new(&spec, tasks);
-        let name = Arc::clone(&spec.name);
+        let (name, keyring) = (Arc::clone(&spec.name), spec.keyring().cloned());
         let (sender, state) = watch::channel(State::Starting);
         let (orders, receiver) = mpsc::channel(4);
         let supervisor = Supervisor::new(spec, launch, around.clone(), sender, (receiver, shutdown));
         tasks.spawn(supervisor.run());
-        Arc::new(Self { name, state, orders, around })
+        Arc::new(Self { name, state, orders, around, keyring })
     }
 
     /// The server's name.
@@ -67,6 +69,7 @@ impl McpServer {
             pid: met.and_then(|met| met.pid),
             restarts: tally.restarts.load(Ordering::Relaxed),
             last_error: tally.last_error.lock().clone(),
+            sign_in: self.keyring.as_ref().and_then(Keyring::awaited),
             retry_in: state.retry_in(),
             strays: tally.strays.load(Ordering::Relaxed),
             garbage: tally.garbage.load(Ordering::Relaxed),
@@ -183,6 +186,8 @@ pub struct ServerStatus {
     pub restarts: u64,
     /// Why, the last time; or why it is down.
     pub last_error: Option<String>,
+    /// The address that somebody has to open first, while that is so.
+    pub sign_in: Option<Arc<str>>,
     /// When the next start is due.
     pub retry_in: Option<Duration>,
     /// Answers that nobody waited for.
@@ -248,7 +253,8 @@ mod tests {
         let (_sender, state) = watch::channel(State::Starting);
         let (orders, _receiver) = mpsc::channel(1);
         let spec = ServerSpec::new("s", Reach::Absent(String::new()));
-        let server = McpServer { name: "s".into(), state, orders, around: Surroundings::new(&spec, &tasks) };
+        let around = Surroundings::new(&spec, &tasks);
+        let server = McpServer { name: "s".into(), state, orders, around, keyring: None };
         for (allowed, waited, kind) in [
             (30_000, 10_000, Kind::Unavailable),
             (10_000, 9_750, Kind::Deadline),

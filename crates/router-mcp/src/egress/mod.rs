@@ -87,8 +87,8 @@ struct Inner {
     tls: Tls,
 }
 
-/// A question to somebody else.
-#[derive(Clone, Debug)]
+/// A question to somebody else. It is not printed: what it holds may be a secret.
+#[derive(Clone)]
 pub struct Ask {
     /// GET, or POST.
     pub method: Method,
@@ -101,7 +101,6 @@ pub struct Ask {
 }
 
 /// What came back.
-#[derive(Debug)]
 pub struct Told {
     /// The status.
     pub status: StatusCode,
@@ -205,6 +204,13 @@ impl Egress {
         let Host::Name(name) = place.host() else { return false };
         let listed = self.0.exempt.iter().any(|exempt| matches!(exempt, Exempt::Host(host) if host == name));
         listed || (place.host().is_private_by_name() && place.is_beside(home))
+    }
+}
+
+/// Only the status: the rest may be a secret.
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Told").field("status", &self.status).finish_non_exhaustive()
     }
 }
 

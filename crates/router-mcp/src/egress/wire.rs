@@ -56,7 +56,7 @@ impl Tls {
 
 /// Knows nothing but what was found and checked before.
 #[derive(Clone)]
-struct Pinned(Arc<[SocketAddr]>);
+struct Pinned(Vec<SocketAddr>);
 
 impl Service<Name> for Pinned {
     type Response = vec::IntoIter<SocketAddr>;
@@ -68,13 +68,13 @@ impl Service<Name> for Pinned {
     }
 
     fn call(&mut self, _: Name) -> Self::Future {
-        ready(Ok(self.0.to_vec().into_iter()))
+        ready(Ok(self.0.clone().into_iter()))
     }
 }
 
 /// Sends `request` to `addresses`. The connection is for this one request.
 pub(super) async fn exchange(request: Request<Full<Bytes>>, addresses: Vec<SocketAddr>, tls: &Tls) -> Result<Told> {
-    let mut tcp = HttpConnector::new_with_resolver(Pinned(addresses.into()));
+    let mut tcp = HttpConnector::new_with_resolver(Pinned(addresses));
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(CONNECT));

@@ -2,6 +2,7 @@
 
 mod batch;
 mod body;
+mod consent;
 mod failure;
 mod headers;
 mod http;
@@ -212,6 +213,10 @@ impl Front {
             Ok(answer) => return Ok(shape::told(&answer)),
             Err(error) => error,
         };
+        let client = (question.version, &question.capabilities());
+        if let Some(said) = consent::visit(&error, &question.method, client) {
+            return if question.version.is_modern() { state::visits(seal, cx, question, &said) } else { Err(said) };
+        }
         let visits = failure::words(&error).filter(|said| said.code == code::URL_ELICITATION_REQUIRED);
         match (visits, &question.session) {
             (Some(said), _) if question.version.is_modern() && takes_input(&question.method) => {
@@ -319,6 +324,14 @@ impl Question {
         let capabilities = self.meta.capabilities.as_ref();
         let can = |capability: &&str| capabilities.is_some_and(|all| fields::get(all, capability).is_some());
         ["elicitation", "sampling", "roots"].iter().any(can)
+    }
+
+    /// What the client said it can do.
+    fn capabilities(&self) -> Raw {
+        match &self.session {
+            Some(session) => session.hello().capabilities,
+            None => self.meta.capabilities.clone().unwrap_or_else(fields::empty),
+        }
     }
 
     fn fails(&self, error: &router_core::Error) -> Result<Told, RpcError> {

@@ -51,6 +51,11 @@ impl Address {
         ip.map(|ip| SocketAddr::new(ip, self.port()))
     }
 
+    /// Whether what is sent there is encrypted.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.0.scheme() == Some(&Scheme::HTTPS)
+    }
+
     /// Whether it is this machine's own, as far as its spelling tells.
     pub(super) fn is_loopback(&self) -> bool {
         self.socket().is_some_and(|socket| socket.ip().is_loopback())

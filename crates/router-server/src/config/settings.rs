@@ -11,7 +11,11 @@ use router_core::{
     },
 };
 use router_llm::{enhance::Template, models::Said};
-use router_mcp::client::{HealthCheck, InstanceLimits};
+use router_mcp::{
+    client::{HealthCheck, InstanceLimits},
+    egress::Exempt,
+    oauth::Terms,
+};
 
 use super::{address::Address, leaf::words};
 
@@ -50,6 +54,10 @@ pub struct Config {
     pub state: PathBuf,
     /// What is sealed with that clients bring back, where replicas share it.
     pub state_key: Option<Secret<String>>,
+    /// The address under which the world reaches us.
+    pub public_url: Option<Address>,
+    /// What of our own network may be called although others name it.
+    pub allow_private: Vec<Exempt>,
     /// Names besides our own address under which clients may reach us.
     pub allowed_hosts: Vec<String>,
     /// Web pages that may call us.
@@ -255,6 +263,8 @@ pub struct ServerSettings {
     pub disabled_tools: Vec<String>,
     /// How it is kept running.
     pub upkeep: Upkeep,
+    /// How we sign in to it, where we would.
+    pub auth: Option<Terms>,
 }
 
 /// How a server is kept running.

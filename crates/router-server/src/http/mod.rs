@@ -16,6 +16,7 @@ mod leftover;
 mod loss;
 mod mcp;
 mod models;
+pub mod oauth;
 mod ollama;
 mod passthrough;
 mod reject;
@@ -57,6 +58,7 @@ use self::{
 use crate::{
     gateway::Gateway,
     telemetry::{line::ACCESS, metrics::Metrics},
+    wire::sign_in,
 };
 
 /// The most that a chat may weigh.
@@ -203,11 +205,13 @@ fn no_content(headers: HeaderMap) -> Response<Body> {
     response
 }
 
-/// The probes of an orchestrator have no key, and no name to come by. What `/health` tells of the upstreams is not for
+/// The probes of an orchestrator have no key, and no name to come by; neither has a browser on its way back from signing
+/// in, which knows what nobody else does, or an authorization server that reads who we are. What `/health` tells of the upstreams is not for
 /// everybody.
 fn access(uri: &Uri) -> Access {
     match (uri.path(), uri.query()) {
-        ("/health/live" | "/health/ready", _) | ("/health", Some("ready=true")) => Access::Probe,
+        ("/health/live" | "/health/ready" | sign_in::CALLBACK | sign_in::DESCRIPTION, _)
+        | ("/health", Some("ready=true")) => Access::Probe,
         (path, _) if path == "/health" || path.starts_with("/health/") => Access::ByAddress,
         (path, _) if path == "/admin" || path.starts_with("/admin/") => Access::Admin,
         _ => Access::Guarded,
@@ -238,6 +242,8 @@ fn routes(gateway: Arc<Gateway>) -> Router {
         .route("/v1/models/{*id}", get(models::one))
         .route("/mcp", axum::routing::any(mcp::all))
         .route("/mcp/{server}", axum::routing::any(mcp::one))
+        .route(sign_in::CALLBACK, get(oauth::callback))
+        .route(sign_in::DESCRIPTION, get(oauth::description))
         .route("/health", get(health::all))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
@@ -416,6 +422,8 @@ fn route_label(path: &str) -> &'static str {
         "/v1/embeddings",
         "/api/embed",
         "/api/embeddings",
+        sign_in::CALLBACK,
+        sign_in::DESCRIPTION,
     ];
     const UNDER: &[(&str, &str)] = &[
         ("/v1/models/", "/v1/models/{id}"),

@@ -1,5 +1,6 @@
-//! Where state lives that other replicas share.
+//! Where state lives that other replicas share, or that survives a restart.
 
 mod redis;
+mod vault;
 
-pub use self::redis::RedisStore;
+pub use self::{redis::RedisStore, vault::Vault};

@@ -7,8 +7,9 @@ mod models;
 mod parts;
 mod runtime;
 mod servers;
+pub mod sign_in;
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Result;
 
@@ -20,19 +21,27 @@ use crate::{
 };
 
 /// Builds everything that `config` asks for. MCP servers start in the background; nothing here waits for one.
-pub fn gateway(config: &Config, metrics: &Arc<Metrics>, shutdown: &Shutdown) -> Result<Arc<Gateway>> {
+pub fn gateway(
+    config: &Config,
+    address: SocketAddr,
+    metrics: &Arc<Metrics>,
+    shutdown: &Shutdown,
+) -> Result<Arc<Gateway>> {
     let models = models::build(config, metrics, &shutdown.tasks)?;
     inquiry::ask(models.models.vendors.values().cloned(), &models.models.known, shutdown);
-    let servers = servers::build(config, metrics, shutdown)?;
+    let office = sign_in::office(config, address, shutdown);
+    let servers = servers::build(config, &office, metrics, shutdown)?;
     let chaos = config.providers.iter().map(|provider| &provider.guard).any(|guard| guard.chaos.is_some())
         || config.servers.iter().any(|server| server.guard.chaos.is_some());
     let parts = models.parts.into_iter().chain(servers.parts).collect();
-    let mcp = Mcp { all: servers.all, each: servers.each, servers: servers.servers };
+    let description = sign_in::description(config, address);
+    let mcp = Mcp { all: servers.all, each: servers.each, servers: servers.servers, office, description };
     Ok(Gateway::new(models.models, mcp, Arc::clone(metrics), parts).drilled(chaos))
 }
 
 /// Only the MCP half, for `mcp-router stdio`.
 pub fn mcp(config: &Config, metrics: &Arc<Metrics>, shutdown: &Shutdown) -> Result<Mcp> {
-    let servers = servers::build(config, metrics, shutdown)?;
-    Ok(Mcp { all: servers.all, each: servers.each, servers: servers.servers })
+    let office = sign_in::office(config, config.listen, shutdown);
+    let servers = servers::build(config, &office, metrics, shutdown)?;
+    Ok(Mcp { all: servers.all, each: servers.each, servers: servers.servers, office, description: None })
 }

@@ -130,6 +130,7 @@ impl Part for ServerPart {
                 "pid": server.pid,
                 "restarts": server.restarts,
                 "instances": self.server.states().len(),
+                "sign_in": server.sign_in,
                 "breaker": breaker(&standing),
             }),
         }

@@ -26,6 +26,7 @@ use super::{
     eras::Eras,
     parts::ServerPart,
     runtime::{self, Machine},
+    sign_in::{self, Office},
 };
 use crate::{
     backup::Backup,
@@ -49,14 +50,14 @@ pub struct Built {
 }
 
 /// Starts every server in the background, and builds a stack around each and a front over all.
-pub fn build(config: &Config, metrics: &Arc<Metrics>, shutdown: &Shutdown) -> Result<Built> {
+pub fn build(config: &Config, office: &Arc<Office>, metrics: &Arc<Metrics>, shutdown: &Shutdown) -> Result<Built> {
     let launch = Launch::new(std::env::current_exe().context("where this program is")?, config.base_environment());
     let mut parts: Vec<Box<dyn Part>> = Vec::new();
     let mut offers = Vec::new();
     let mut servers = BTreeMap::new();
     let (eras, machine) = (Eras::at(&config.state), Machine::of(config.base_environment()));
     for settings in &config.servers {
-        let spec = spec(settings, &machine).with_context(|| format!("mcpServers.{}", settings.name))?;
+        let spec = spec(settings, office, &machine).with_context(|| format!("mcpServers.{}", settings.name))?;
         let server = start(eras.remembered(spec), settings, &launch, shutdown);
         let (guard, offer) = offer(settings, &server, metrics, shutdown);
         probe_when_back(server.shared().changed(), Arc::clone(&guard), shutdown);
@@ -160,7 +161,7 @@ fn standby<Q: Query>(source: &StandbySource) -> Standby<Q> {
     }
 }
 
-fn spec(settings: &ServerSettings, machine: &Machine) -> Result<ServerSpec> {
+fn spec(settings: &ServerSettings, office: &Arc<Office>, machine: &Machine) -> Result<ServerSpec> {
     let reach = match &settings.launch {
         config::Launch::Stdio { command, args, env, cwd } => {
             let program = Program { command: command.clone(), args: args.clone(), env: env.clone(), cwd: cwd.clone() };
@@ -179,6 +180,7 @@ fn spec(settings: &ServerSettings, machine: &Machine) -> Result<ServerSpec> {
                 .iter()
                 .map(|(name, value)| Ok((name.parse().with_context(|| format!("header {name:?}"))?, value.clone())))
                 .collect::<Result<_>>()?,
+            keyring: sign_in::keyring(settings, office)?,
         }),
     };
     let protocol = match settings.protocol {

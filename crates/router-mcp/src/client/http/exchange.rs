@@ -17,10 +17,14 @@ use super::{
         listener::{self, Listener},
         session::Reply,
     },
+    proof,
     sse::{EVENT_MAX, Events, TooLarge},
     transport::Transport,
 };
-use crate::rpc::{self, Message, RpcError};
+use crate::{
+    oauth::Keyring,
+    rpc::{self, Message, RpcError},
+};
 
 /// The largest answer, in bytes.
 const BODY_MAX: usize = 16 * 1024 * 1024;
@@ -37,6 +41,7 @@ pub(super) struct Post {
     pub(super) url: Uri,
     pub(super) headers: HeaderMap,
     pub(super) transport: Transport,
+    pub(super) keyring: Option<Keyring>,
     pub(super) around: Surroundings,
 }
 
@@ -85,7 +90,7 @@ impl Post {
         id: Option<u64>,
         aside: &impl Aside,
     ) -> Result<Posted> {
-        let response = self.transport.send(self.request(Method::POST, headers, body)).await?;
+        let response = self.deliver(self.request(Method::POST, headers, body)).await?;
         let (status, session) = (response.status(), response.headers().get(SESSION_ID).cloned());
         if !status.is_success() {
             return Ok(Posted::Rejected(Rejection::read(response).await));
@@ -105,7 +110,7 @@ impl Post {
 
     /// Opens the standing stream of a session, and hears what comes until it ends.
     pub(super) async fn overhear(&self, headers: HeaderMap, aside: &impl Aside) -> Result<Posted> {
-        let response = self.transport.send(self.request(Method::GET, headers, Bytes::new())).await?;
+        let response = self.deliver(self.request(Method::GET, headers, Bytes::new())).await?;
         if response.status() != StatusCode::OK {
             return Ok(Posted::Rejected(Rejection::read(response).await));
         }
@@ -116,7 +121,14 @@ impl Post {
     /// Ends a session.
     pub(super) async fn delete(&self, headers: HeaderMap) -> Result<StatusCode> {
         let request = self.request(Method::DELETE, headers, Bytes::new());
-        Ok(self.transport.send(request).await?.status())
+        Ok(self.deliver(request).await?.status())
+    }
+
+    async fn deliver(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>> {
+        match &self.keyring {
+            None => self.transport.send(request).await,
+            Some(keyring) => proof::send(keyring, &self.transport, &request).await,
+        }
     }
 
     fn request(&self, method: Method, headers: HeaderMap, body: Bytes) -> Request<Full<Bytes>> {

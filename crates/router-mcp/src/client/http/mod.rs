@@ -2,6 +2,7 @@
 
 mod exchange;
 mod headers;
+mod proof;
 mod sse;
 mod transport;
 
@@ -95,7 +96,13 @@ impl Remote {
             headers.insert(header.clone(), value);
         }
         let transport = Transport::to(&endpoint.url)?;
-        let post = Post { url: endpoint.url.clone(), headers, transport, around: around.clone() };
+        let post = Post {
+            url: endpoint.url.clone(),
+            headers,
+            transport,
+            keyring: endpoint.keyring.clone(),
+            around: around.clone(),
+        };
         Ok(Self {
             post,
             met: ArcSwapOption::empty(),

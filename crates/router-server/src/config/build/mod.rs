@@ -1,6 +1,7 @@
 //! From the file as written, the variables and the flags to a [`Config`]: afterwards nothing is checked again.
 
 mod access;
+mod auth;
 mod clients;
 mod guard;
 mod keeping;
@@ -63,6 +64,9 @@ impl<'a> Build<'a> {
         let models = self.aliases(file.models, &mut accounts);
         let clients = self.clients(file.clients, Known { aliases: &models, keys: &keys, accounts: &mut accounts });
         let servers = self.either_servers(file.mcp_servers, file.servers);
+        let public_url = self.public_url(file.public_url);
+        let mut allowed_hosts = self.hosts(file.allowed_hosts);
+        allowed_hosts.extend(public_url.as_ref().map(|url| url.host().to_ascii_lowercase()));
         Config {
             file: path,
             listen: self.listen,
@@ -80,7 +84,9 @@ impl<'a> Build<'a> {
             log: self.log(file.log.map(|log| log.value).unwrap_or_default()),
             state: self.state(file.state),
             state_key: self.state_key(file.state_key),
-            allowed_hosts: self.hosts(file.allowed_hosts),
+            public_url,
+            allow_private: self.allow_private(file.egress),
+            allowed_hosts,
             allowed_origins: self.origins(file.allowed_origins),
             base_environment: self.given.environment.bare(),
         }

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use router_core::{Secret, layer::cache::CachePolicy};
+use router_mcp::oauth::Per;
 
 use super::{
     super::{
@@ -12,7 +13,7 @@ use super::{
         leaf::{FilePath, Hidden, Link, Positive, Text},
         problem::At,
         read::{Map, Spanned},
-        settings::{GuardSettings, Launch, ProtocolEra, ServerCache, ServerSettings, StandbySource},
+        settings::{GuardSettings, Launch, ProtocolEra, ServerCache, ServerIsolation, ServerSettings, StandbySource},
     },
     Build, drill, guard, name,
     upkeep::UpkeepFile,
@@ -86,6 +87,7 @@ impl Build<'_> {
         let ServerFile { command, args, env, cwd, url, http_url, server_url, headers, transport, .. } = file;
         let url = url.or(http_url).or(server_url);
         self.check_transport(transport.as_ref(), command.is_some());
+        let auth = self.auth(file.auth, url.is_some(), headers.as_ref());
         let launch = self.launch(at, LaunchFile { command, args, env, cwd, url, headers });
         let pipe = matches!(launch, Some(Launch::Stdio { .. }));
         let guard = GuardSettings {
@@ -97,7 +99,11 @@ impl Build<'_> {
         let (isolation, instances) = (file.isolation, file.instances);
         let (health, runtime, max_restarts) =
             (file.health_check, file.runtime, file.max_restarts.map(|most| most.value));
-        let upkeep = self.upkeep(UpkeepFile { isolation, instances, health, runtime, max_restarts, starts: pipe });
+        let mut upkeep = self.upkeep(UpkeepFile { isolation, instances, health, runtime, max_restarts, starts: pipe });
+        if auth.as_ref().is_some_and(|auth| auth.per == Per::Caller) && upkeep.isolation == ServerIsolation::Shared {
+            // What one signed in for must not serve another.
+            upkeep.isolation = ServerIsolation::PerCaller;
+        }
         let cache = file.cache.map(|cache| self.cache(cache.value));
         let on_error = self.on_error(file.on_error, cache.is_some());
         let disabled = texts(file.disabled_tools).chain(texts(file.exclude_tools)).collect();
@@ -113,6 +119,7 @@ impl Build<'_> {
             on_error,
             disabled_tools: disabled,
             upkeep,
+            auth,
         })
     }
 
@@ -268,6 +275,6 @@ impl Build<'_> {
     }
 }
 
-fn texts(list: Option<Spanned<Vec<Spanned<Text>>>>) -> impl Iterator<Item = String> {
+pub(super) fn texts(list: Option<Spanned<Vec<Spanned<Text>>>>) -> impl Iterator<Item = String> {
     list.into_iter().flat_map(|list| list.value).map(|text| text.value.0)
 }

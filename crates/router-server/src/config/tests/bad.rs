@@ -86,6 +86,17 @@ const FILES: Pairs<'_> = &[
     ("a variable that is none", "mcpServers: { a: { command: x, env: { A=B: x } } }"),
     ("a stand-in that is none", "mcpServers: { a: { command: x, on_error: [stael] } }"),
     ("two stand-ins in one", "mcpServers: { a: { command: x, on_error: [{ backup: /tmp, default: y }] } }"),
+    ("a way to sign in that is none", "mcpServers: { a: { url: http://localhost:1, auth: basic } }"),
+    (
+        "a sign-in that lacks what it needs",
+        "mcpServers:\n  a:\n    url: http://localhost:1\n    auth: { grant: client_credentials, per: caller, client_secret: x, private_key: y, issuer: as.example }",
+    ),
+    (
+        "a sign-in beside a credential",
+        "mcpServers: { a: { url: http://localhost:1, headers: { authorization: x }, auth: { scopes: [a] } } }",
+    ),
+    ("an address of ours that anybody can listen at", "public_url: http://router.example.com"),
+    ("a network that is none", "egress: { allow_private: [10.0.0.0/64, \"https://a.example\"] }"),
     ("servers twice", "mcpServers: { a: { command: x } }\nservers: { b: { command: y } }"),
     ("a key without a name", "keys: [{ key: 0123456789abcdefgh }]"),
     ("one key twice", "keys: [{ name: a, key: 0123456789abcdefgh }, { name: b, key: 0123456789abcdefgh }]"),

@@ -70,6 +70,8 @@ fn schema_and_reader_know_the_same_keys() {
         ("LimitFile", keys::<file::LimitFile>()),
         ("ChaosFile", keys::<file::ChaosFile>()),
         ("Server", keys::<file::ServerFile>()),
+        ("AuthFile", keys::<file::AuthFile>()),
+        ("EgressFile", keys::<file::EgressFile>()),
         ("CacheFile", keys::<file::CacheFile>()),
         ("StandbyFile", keys::<file::StandbyFile>()),
         ("AliasMap", keys::<aliases::AliasMap>()),

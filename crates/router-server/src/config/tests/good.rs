@@ -10,11 +10,14 @@ use router_core::layer::{
     retry::RetryPolicy,
     timeout::TimeoutPolicy,
 };
+use router_mcp::oauth::{GrantKind, Per, Scopes, Terms};
 
 use super::*;
 use crate::config::{
     address::Address,
-    settings::{Alias, GuardSettings, KeySettings, PromptCacheSettings, ServerCache, Timeouts, Upkeep},
+    settings::{
+        Alias, GuardSettings, KeySettings, PromptCacheSettings, ServerCache, ServerIsolation, Timeouts, Upkeep,
+    },
 };
 
 fn address(text: &str) -> Address {
@@ -80,6 +83,7 @@ fn server(name: &str, command: &str) -> ServerSettings {
         disabled_tools: Vec::new(),
         upkeep: Upkeep::default(),
         roots: Vec::new(),
+        auth: None,
     }
 }
 
@@ -87,6 +91,7 @@ fn called(name: &str, url: &str) -> ServerSettings {
     ServerSettings {
         launch: Launch::Http { url: address(url), headers: Vec::new() },
         guard: guard(),
+        auth: Some(Terms::default()),
         ..server(name, "")
     }
 }
@@ -114,6 +119,8 @@ fn nothing_at_all_is_a_configuration() {
         log: LogSettings { format: LogFormat::Text, level: "info".into() },
         state: "/var/lib/mcp-router".into(),
         state_key: None,
+        public_url: None,
+        allow_private: Vec::new(),
         allowed_hosts: Vec::new(),
         allowed_origins: Vec::new(),
         base_environment: Vec::new(),
@@ -274,6 +281,7 @@ fn servers_of_a_file() {
             "{ url: https://e.example/mcp, headers: { Authorization: \"Bearer ${KEY}\" } }",
             ServerSettings {
                 launch: http("https://e.example/mcp", &[("Authorization", "Bearer k")]),
+                auth: None,
                 ..called("a", "https://e.example/mcp")
             },
         ),
@@ -298,6 +306,54 @@ fn servers_of_a_file() {
             assert_eq!(config.servers, std::slice::from_ref(&expected), "{text}");
         }
     }
+}
+
+#[test]
+fn signing_in_to_servers() {
+    let rows: Vec<(&str, ServerSettings)> = vec![
+        (
+            "{ url: https://e.example/mcp, auth: none }",
+            ServerSettings { auth: None, ..called("a", "https://e.example/mcp") },
+        ),
+        (
+            "{ url: https://e.example/mcp, auth: { type: oauth, client_id: me, client_secret: \"${KEY}\", \
+             issuer: https://as.example/, scopes: [a, b c], grant: client_credentials } }",
+            ServerSettings {
+                auth: Some(Terms {
+                    client_id: Some("me".into()),
+                    client_secret: Some(secret("k")),
+                    private_key: None,
+                    issuer: Some("https://as.example/".into()),
+                    scopes: Some(Scopes::read("a b c")),
+                    grant: GrantKind::ClientCredentials,
+                    per: Per::Shared,
+                }),
+                ..called("a", "https://e.example/mcp")
+            },
+        ),
+        (
+            "{ url: https://e.example/mcp, auth: { per: caller } }",
+            ServerSettings {
+                auth: Some(Terms { per: Per::Caller, ..Terms::default() }),
+                upkeep: Upkeep { isolation: ServerIsolation::PerCaller, ..Upkeep::default() },
+                ..called("a", "https://e.example/mcp")
+            },
+        ),
+    ];
+    for (text, expected) in rows {
+        let text = format!("mcpServers:\n  a: {text}\n");
+        let (config, _) = loaded(&Case { text: &text, environment: &[("KEY", "k")], listen: None });
+        assert_eq!(config.servers, [expected], "{text}");
+    }
+}
+
+#[test]
+fn the_way_back_and_the_way_out() {
+    let config =
+        load("public_url: https://Router.example.com/\negress: { allow_private: [auth.corp.example, 10.0.0.0/8] }");
+    assert_eq!(config.public_url, Some(address("https://Router.example.com")));
+    assert_eq!(config.allow_private, ["auth.corp.example", "10.0.0.0/8"].map(|text| text.parse().unwrap()));
+    assert_eq!(config.allowed_hosts, ["router.example.com"]);
 }
 
 #[test]

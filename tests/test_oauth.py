@@ -1,0 +1,241 @@
+"""Signing in to MCP servers, against a real authorization server and with a scripted browser."""
+
+import json
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import parse_qs, urljoin, urlsplit
+
+import httpx
+import pytest
+
+from conftest import NODE, TESTS
+from processes import wait_until
+from router import BINARY, Router, clean_environment
+
+OAUTH = TESTS / "oauth"
+
+
+class Program:
+    """A program of tests/oauth that prints its address first."""
+
+    def __init__(self, name: str, *args: str):
+        self.process = subprocess.Popen([NODE, OAUTH / name, *args], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.url = self.process.stdout.readline().strip()
+        assert self.url.startswith("http://"), f"{name} does not start"
+
+    def seen(self) -> list:
+        return httpx.get(f"{self.url}/seen").json()
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait(10)
+        self.process.stdout.close()
+
+
+class World:
+    """A server that wants tokens, and who makes them out."""
+
+    def __init__(self, folder: Path, seconds: int):
+        self.state = folder / "state"
+        self.server = Program("guarded.mjs")
+        self.authority = Program("authority.mjs", str(urlsplit(self.server.url).port), str(seconds))
+        httpx.post(f"{self.server.url}/issuer", content=self.authority.url)
+
+    def config(self, **auth) -> dict:
+        far = {"url": f"{self.server.url}/mcp", **({"auth": auth} if auth else {})}
+        return {"mcpServers": {"far": far}, "state": str(self.state), "egress": {"allow_private": ["127.0.0.1"]}}
+
+    def shown(self) -> list[str]:
+        """The tokens that the server was shown."""
+        return [headers["authorization"] for headers in self.server.seen() if "authorization" in headers]
+
+    def asked(self, line: str) -> int:
+        return self.authority.seen().count(line)
+
+    def close(self) -> None:
+        self.server.close()
+        self.authority.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[Callable[..., World]]:
+    worlds: list[World] = []
+
+    def make(seconds: int = 3600) -> World:
+        worlds.append(World(tmp_path / f"world-{len(worlds)}", seconds))
+        return worlds[-1]
+
+    yield make
+    for one in worlds:
+        one.close()
+
+
+class Form(HTMLParser):
+    """The first form of a page."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.action: str | None = None
+        self.fields: dict[str, str] = {}
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: list) -> None:
+        attributes = dict(attributes)
+        if tag == "form" and self.action is None:
+            self.action = attributes.get("action")
+        if tag == "input" and attributes.get("name"):
+            self.fields[attributes["name"]] = attributes.get("value") or "somebody"
+
+
+def browse(url: str) -> httpx.Response:
+    """Goes where a person goes: signs in, consents, comes back. The answer of the address that he comes back to."""
+    with httpx.Client(timeout=30) as browser:
+        answer = browser.get(url)
+        for _ in range(20):
+            if answer.is_redirect:
+                answer = browser.get(urljoin(str(answer.url), answer.headers["location"]))
+            elif urlsplit(str(answer.url)).path == "/oauth/callback":
+                return answer
+            else:
+                form = Form(answer.text)
+                assert form.action, answer.text
+                answer = browser.post(urljoin(str(answer.url), form.action), data=form.fields)
+        raise AssertionError(f"no end in sight: {answer.url}")
+
+
+def offered(router: Router) -> str | None:
+    """The address to open, as `/health` tells it."""
+    components = router.http.get("/health").json()["components"]
+    return next(component for component in components if component["name"] == "far")["metadata"]["sign_in"]
+
+
+def ready(router: Router) -> None:
+    wait_until("the server is up", lambda: "read" in router.tools("/mcp/far"), 20)
+
+
+def text(reply: dict) -> str:
+    return reply["result"]["content"][0]["text"]
+
+
+def call(router: Router, tool: str) -> dict:
+    return router.rpc("tools/call", {"name": tool, "arguments": {}}, path="/mcp/far")
+
+
+def test_a_person_signs_in_and_stays_so(start: Callable[..., Router], world: Callable[..., World]) -> None:
+    there = world()
+    router = start(there.config())
+    wait_until("somebody is asked to sign in", lambda: offered(router), 20)
+    url = offered(router)
+    assert parse_qs(urlsplit(url).query)["resource"] == [f"{there.server.url}/mcp"]
+    assert "open the address" in router.log_text()
+    answer = browse(url)
+    assert (answer.status_code, answer.text) == (200, "Signed in to far. This window can be closed.\n")
+    ready(router)
+    assert text(call(router, "read")) == "read"
+    assert offered(router) is None
+    # T-09: what came back once comes back to nothing.
+    again = httpx.get(str(answer.url))
+    assert (again.status_code, there.asked("POST /token")) == (400, 1)
+    # T-36: nobody is told, and nobody finds it on the disk.
+    token = there.shown()[-1].removeprefix("Bearer ")
+    code = parse_qs(urlsplit(str(answer.url)).query)["code"][0]
+    told = [router.log_text(), router.http.get("/health").text, router.http.get("/metrics").text, again.text]
+    kept = [file.read_bytes() for file in there.state.rglob("*") if file.is_file()]
+    assert kept and not any(secret in page for secret in (token, code) for page in told)
+    assert not any(token.encode() in page for page in kept)
+    router.stop()
+    restarted = start(there.config())
+    ready(restarted)
+    assert (there.asked("GET /auth"), there.asked("POST /reg")) == (1, 1)
+
+
+def test_a_clients_own_key_goes_nowhere(start: Callable[..., Router], world: Callable[..., World]) -> None:
+    # T-08: what a client shows to us is for us.
+    there = world()
+    router = start({**there.config(), "keys": [{"name": "me", "key": "client-canary-0123456789"}]})
+    router.http.headers["authorization"] = "Bearer client-canary-0123456789"
+    wait_until("somebody is asked to sign in", lambda: offered(router), 20)
+    browse(offered(router))
+    ready(router)
+    assert text(call(router, "read")) == "read"
+    everything = json.dumps(there.server.seen()) + json.dumps(there.authority.seen())
+    assert "canary" not in everything
+
+
+def test_a_server_that_wants_more_gets_it_asked_for(start: Callable[..., Router], world: Callable[..., World]) -> None:
+    there = world()
+    router = start(there.config())
+    wait_until("somebody is asked to sign in", lambda: offered(router), 20)
+    browse(offered(router))
+    ready(router)
+    refused = call(router, "write")
+    url = re.search(r"http://\S+", json.dumps(refused).replace("\\u0026", "&"))[0]
+    assert set(parse_qs(urlsplit(url).query)["scope"][0].split()) == {"tools:read", "tools:write", "offline_access"}
+    assert browse(url).status_code == 200
+    assert text(call(router, "write")) == "written"
+    assert text(call(router, "read")) == "read"
+
+
+def test_a_token_is_renewed_before_it_is_over(start: Callable[..., Router], world: Callable[..., World]) -> None:
+    there = world(seconds=31)
+    router = start(there.config())
+    wait_until("somebody is asked to sign in", lambda: offered(router), 20)
+    browse(offered(router))
+    ready(router)
+    first = there.asked("POST /token")
+    for _ in range(3):
+        time.sleep(1.5)
+        assert text(call(router, "read")) == "read"
+    assert there.asked("POST /token") >= first + 2
+    assert (there.asked("GET /auth"), offered(router)) == (1, None)
+
+
+def test_a_program_signs_in_by_itself(start: Callable[..., Router], world: Callable[..., World]) -> None:
+    there = world()
+    router = start(there.config(grant="client_credentials", client_id="robot", client_secret="robot-secret-canary"))
+    ready(router)
+    assert text(call(router, "read")) == "read"
+    assert "canary" not in router.log_text() + router.http.get("/health").text
+
+
+def test_an_authority_inside_is_not_called(start: Callable[..., Router], world: Callable[..., World]) -> None:
+    there = world()
+    router = start({**there.config(), "egress": {}})
+    wait_until("it is refused", lambda: "this machine" in router.http.get("/health").text, 20)
+    assert (there.authority.seen(), offered(router)) == ([], None)
+
+
+def login(home: Path, config: dict, *args: str) -> tuple[subprocess.Popen, str]:
+    """`mcp-router login far`, and the address that it tells."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "router.yaml").write_text(json.dumps(config))
+    command = [BINARY, "login", "far", "--config", home / "router.yaml", *args]
+    process = subprocess.Popen(command, env=clean_environment(home), stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if line.startswith("http://"):
+            return process, line.strip()
+    raise AssertionError("it tells no address")
+
+
+def test_login_at_a_terminal(start: Callable[..., Router], world: Callable[..., World], tmp_path: Path) -> None:
+    there = world()
+    process, url = login(tmp_path / "terminal", there.config(), "--listen", "127.0.0.1:0")
+    assert browse(url).status_code == 200
+    rest = process.stderr.read()
+    assert (process.wait(20), rest.splitlines()[-1]) == (0, "signed in to far")
+    router = start(there.config())
+    ready(router)
+    # Again, while the router runs: it takes back who was sent away.
+    process, url = login(tmp_path / "terminal", there.config(), "--listen", urlsplit(router.url).netloc)
+    assert url.count(str(urlsplit(router.url).port)) == 1
+    assert browse(url).status_code == 200
+    assert process.wait(20) == 0
+    process.stderr.close()
+    home = tmp_path / "terminal"
+    command = [BINARY, "logout", "far", "--config", home / "router.yaml"]
+    done = subprocess.run(command, env=clean_environment(home), capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (0, "signed out of far\n")
