@@ -33,6 +33,11 @@ impl Listener {
         &self.cx.caller().name
     }
 
+    /// Whether he has a question to answer already.
+    pub(super) fn is_asked(&self) -> bool {
+        self.cx.pulse().is_held()
+    }
+
     /// Whether he gave up by himself, which tells nothing about the server.
     pub(super) fn has_left(&self) -> bool {
         self.cx.cancel().is_cancelled()

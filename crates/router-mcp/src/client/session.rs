@@ -340,13 +340,32 @@ impl Session {
         }
     }
 
+    /// Whose a question can be: that of the only call in flight. Where one caller has them all, it is the only one that
+    /// does not wait for an answer of his already, or, when all of them do, the youngest, which asks more than one thing.
+    fn meant(&self) -> Option<Listener> {
+        let waiting = self.waiting.lock();
+        let waiters = waiting.callers.iter();
+        let mut calls: Vec<_> = waiters.filter_map(|(id, waiter)| Some((*id, waiter.listener.as_ref()?))).collect();
+        calls.sort_unstable_by_key(|(id, _)| *id);
+        let (_, youngest) = calls.last()?;
+        if calls.iter().any(|(_, listener)| listener.caller() != youngest.caller()) {
+            return None;
+        }
+        let mut free = calls.iter().map(|(_, listener)| *listener).filter(|listener| !listener.is_asked());
+        match (free.next(), free.next()) {
+            (None, _) => Some(Listener::clone(youngest)),
+            (Some(only), None) => Some(only.clone()),
+            (Some(_), Some(_)) => None,
+        }
+    }
+
     pub(super) fn has_roots(&self) -> bool {
         self.around.roots.is_some()
     }
 
-    /// A question of the server. It names no request that caused it: only a caller who is alone can be meant.
+    /// A question of the server, which names no request that caused it.
     fn asked(self: &Arc<Self>, id: rpc::Id, method: Arc<str>, params: Option<Raw>) {
-        let answered = match (&*method, self.only_listener().filter(|listener| listener.can_hear(&method))) {
+        let answered = match (&*method, self.meant().filter(|listener| listener.can_hear(&method))) {
             ("ping", _) => Ok(Raw::trusted("{}")),
             (listener::ROOTS, None) => Ok(self.around.roots()),
             (_, Some(listener)) if listener::can_be_relayed(&method) => {

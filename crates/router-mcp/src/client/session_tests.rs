@@ -401,3 +401,45 @@ async fn a_server_is_told_the_most_talkative_level_and_no_other() {
     assert_eq!(talk.session.around.tally.strays.load(Ordering::Relaxed), 0);
     assert!(talk.session.waiting.lock().callers.is_empty());
 }
+
+#[tokio::test]
+async fn a_question_is_put_to_whoever_it_can_only_be_of() {
+    let who = |name: &str, asked: bool| {
+        let caller = Caller { name: name.into(), ..Caller::anonymous("r") };
+        let cx = Cx::new(Arc::new(caller), Duration::from_secs(5)).with_peer(Arc::new(Ears::default()));
+        let hold = asked.then(|| cx.pulse().hold());
+        (cx, hold)
+    };
+    for (in_flight, answered) in [
+        (vec![], false),
+        (vec![("ann", false)], true),
+        (vec![("ann", true)], true),
+        (vec![("ann", true), ("ann", false)], true),
+        (vec![("ann", true), ("ann", false), ("ann", true)], true),
+        (vec![("ann", false), ("ann", false)], false),
+        (vec![("ann", true), ("ann", true)], true),
+        (vec![("ann", true), ("bob", false)], false),
+        (vec![("ann", true), ("ann", false), ("bob", true)], false),
+    ] {
+        let mut talk = Talk::start();
+        let (session, call) = (Arc::clone(&talk.session), call("slow"));
+        let callers: Vec<_> = in_flight.iter().map(|(name, asked)| who(name, *asked)).collect();
+        let calls = callers.iter().map(|(cx, _)| session.call(cx, Question::Tool(&call)));
+        let meanwhile = async {
+            for _ in &callers {
+                talk.hears().await;
+            }
+            talk.says(r#"{"jsonrpc":"2.0","id":1,"method":"elicitation/create","params":{}}"#);
+            talk.hears().await
+        };
+        let calls = async {
+            futures_util::future::join_all(calls).await;
+            std::future::pending::<()>().await;
+        };
+        let heard = tokio::select! {
+            () = calls => panic!("nobody answered"),
+            heard = meanwhile => heard,
+        };
+        assert_eq!(fields::get(&heard, "result").is_some(), answered, "{in_flight:?}: {heard:?}");
+    }
+}

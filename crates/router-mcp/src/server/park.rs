@@ -28,7 +28,7 @@ const MAX_PARKED: usize = 1_000;
 /// How many of one caller.
 const MAX_OF_CALLER: usize = 100;
 /// How long after the first question others are waited for, that may go with it.
-const TOGETHER: Duration = Duration::from_millis(5);
+const TOGETHER: Duration = Duration::from_millis(20);
 
 /// A call that can outlive the request it began with. Dropping it cancels it: first it is told, then it ends, so that
 /// what made it can see why.
