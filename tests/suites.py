@@ -51,7 +51,7 @@ def _requirements(revision: str) -> dict:
 
 
 def run(suite: str, folder: Path, *args: str, env: dict[str, str] | None = None) -> dict[str, list[str]]:
-    """Runs a suite: all its scenarios, each with the checks that failed."""
+    """Runs a suite: all its scenarios, each with the checks that failed, and with what made the client fail."""
     command = [NODE, FOLDER / f"node_modules/{suite}/dist/index.js", *args, "-o", folder]
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **(env or {})}
     done = subprocess.run(command, cwd=FOLDER, env=environment, capture_output=True, text=True, timeout=RUN_SECONDS)
@@ -62,4 +62,6 @@ def run(suite: str, folder: Path, *args: str, env: dict[str, str] | None = None)
         failed = [check for check in json.loads(file.read_text()) if check["status"] == "FAILURE"]
         found[scenario] = [f"{check['id']}: {check.get('errorMessage')}" for check in failed]
     assert found, done.stdout + done.stderr
+    if args[0] == "client" and done.returncode != 0:
+        next(iter(found.values())).append(done.stdout[-2000:])
     return found

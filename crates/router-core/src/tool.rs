@@ -15,7 +15,8 @@ pub struct ToolCall {
     pub name: Arc<str>,
     /// Its arguments: one JSON object, as the client wrote it; `None` when he wrote none.
     pub arguments: Option<Raw>,
-    /// The other parameters of the call (`_meta` and what newer revisions add), as the client wrote them: an object.
+    /// The parameters of the call as the client wrote them, with what newer revisions add: an object in which the name and
+    /// the arguments are set, where they stand, on the way to the server.
     pub extra: Option<Raw>,
     /// Whether it may be put again; the catalog knows, from the tool's annotations and the trust in its server.
     pub repeat: Repeat,

@@ -177,6 +177,18 @@ pub fn retain(object: &Raw, stays: impl Fn(&str, &[u8]) -> bool) -> Raw {
     Raw::trusted(json)
 }
 
+/// The values of several keys, in one pass.
+pub fn pick<const N: usize>(object: &Raw, keys: [&str; N]) -> [Option<Raw>; N] {
+    let mut picked = [const { None }; N];
+    for member in &members(object) {
+        let name = name(object, member);
+        if let Some((place, _)) = picked.iter_mut().zip(keys).find(|(_, key)| *key == name) {
+            *place = Some(slice(object, &member.value));
+        }
+    }
+    picked
+}
+
 /// Takes some fields out of an object, in one pass: their values, and the rest of it, if there is a rest.
 pub fn split<const N: usize>(object: &Raw, keys: [&str; N]) -> ([Option<Raw>; N], Option<Raw>) {
     let mut taken = [const { None }; N];

@@ -6,6 +6,7 @@ pub mod egress;
 pub mod fields;
 pub mod guard;
 mod level;
+mod mirror;
 pub mod oauth;
 pub mod rpc;
 pub mod seal;

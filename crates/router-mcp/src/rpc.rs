@@ -113,7 +113,7 @@ pub enum Message {
 }
 
 /// An error of JSON-RPC.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{message} ({code})")]
 pub struct RpcError {
     /// See [`code`].
@@ -122,18 +122,33 @@ pub struct RpcError {
     pub message: String,
     /// What a program needs to know.
     pub data: Option<Raw>,
+    /// The whole object as somebody wrote it: it is written so again, but for the code.
+    own: Option<Raw>,
+}
+
+/// Two errors are the same when they say the same.
+impl PartialEq for RpcError {
+    fn eq(&self, other: &Self) -> bool {
+        (self.code, &self.message, &self.data) == (other.code, &other.message, &other.data)
+    }
 }
 
 impl RpcError {
     /// An error without data.
     pub fn new(code: i64, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), data: None }
+        Self { code, message: message.into(), data: None, own: None }
+    }
+
+    /// The same error under another number.
+    #[must_use]
+    pub fn with_code(self, code: i64) -> Self {
+        Self { code, ..self }
     }
 
     /// The same error with data.
     #[must_use]
     pub fn with_data(self, data: Raw) -> Self {
-        Self { data: Some(data), ..self }
+        Self { data: Some(data), own: None, ..self }
     }
 
     /// The error object of a message.
@@ -148,7 +163,8 @@ impl RpcError {
         }
         let wire: Wire<'_> = serde_json::from_slice(raw).ok()?;
         let data = wire.data.map(|data| Raw::trusted(data.get().to_owned()));
-        Some(Self { code: wire.code, message: wire.message.into_owned(), data })
+        let own = Some(Raw::trusted(raw.to_vec()));
+        Some(Self { code: wire.code, message: wire.message.into_owned(), data, own })
     }
 }
 
@@ -375,6 +391,14 @@ pub fn one_line(message: Bytes) -> Bytes {
 }
 
 fn error_object(error: &RpcError) -> Raw {
+    if let Some(own) = &error.own {
+        let code = Raw::trusted(error.code.to_string());
+        return if fields::get(own, "code").as_ref() == Some(&code) {
+            own.clone()
+        } else {
+            fields::with_field(own, "code", &code)
+        };
+    }
     let mut json = format!("{{\"code\":{},\"message\":", error.code).into_bytes();
     push_quoted(&mut json, &error.message);
     if let Some(data) = &error.data {

@@ -212,14 +212,71 @@ async fn a_modern_server_is_told_everything_each_time() {
     bench.call("wetter für morgen").await.unwrap();
     assert_eq!(bench.server.status().era, Some(Era::Modern));
     bench.end().await;
-    assert_eq!(bench.asked(), ["server/discover", "tools/call"]);
+    assert_eq!(bench.asked(), ["server/discover", "tools/list", "tools/call"]);
     let seen = bench.seen.lock();
-    let headers = ["mcp-protocol-version", "mcp-method", "mcp-name"].map(|name| seen[1].header(name));
+    let headers = ["mcp-protocol-version", "mcp-method", "mcp-name"].map(|name| seen[2].header(name));
     let name = "=?base64?d2V0dGVyIGbDvHIgbW9yZ2Vu?=";
     assert_eq!(headers, [Some("2026-07-28"), Some("tools/call"), Some(name)]);
-    let meta = &seen[1].body["params"]["_meta"];
+    let meta = &seen[2].body["params"]["_meta"];
     assert_eq!(meta["io.modelcontextprotocol/protocolVersion"], "2026-07-28");
     assert_eq!(meta["io.modelcontextprotocol/clientCapabilities"], json!({}));
+}
+
+#[tokio::test]
+async fn arguments_are_repeated_in_headers_and_learnt_anew_when_the_server_misses_one() {
+    let lists = AtomicU32::new(0);
+    let script = move |seen: &Seen| match seen.method() {
+        "server/discover" => result(seen, &discovery()),
+        "tools/list" => {
+            let header = if lists.fetch_add(1, Ordering::Relaxed) == 0 { "Old" } else { "New" };
+            let property = json!({ "type": "string", "x-mcp-header": header });
+            result(seen, &json!({ "tools": [{ "name": "t", "inputSchema": { "properties": { "a": property } } }] }))
+        }
+        _ if seen.header("mcp-param-new").is_none() => error("400 Bad Request", seen, -32020),
+        _ => result(seen, &json!({ "old": seen.header("mcp-param-old"), "new": seen.header("mcp-param-new") })),
+    };
+    let bench = Bench::start(Protocol::Auto, script).await;
+    let call = ToolCall::new("t", Some(Raw::trusted(r#"{"a":"x"}"#)));
+    for _ in 0..2 {
+        let answer = bench.server.call(&cx(), call.clone()).await.unwrap();
+        assert_eq!(answer.result.as_str(), r#"{"old":null,"new":"x"}"#);
+    }
+    bench.end().await;
+    let expected = ["server/discover", "tools/list", "tools/call", "tools/list", "tools/call", "tools/call"];
+    assert_eq!(bench.asked(), expected);
+}
+
+#[tokio::test]
+async fn a_server_that_names_our_version_in_its_refusal_is_asked_again() {
+    let asked = AtomicU32::new(0);
+    let script = move |seen: &Seen| match seen.method() {
+        "server/discover" if asked.fetch_add(1, Ordering::Relaxed) == 0 => {
+            let error = json!({ "code": -32022, "message": "no", "data": { "supported": ["2026-07-28"] } });
+            let body = json!({ "jsonrpc": "2.0", "id": seen.body["id"], "error": error }).to_string();
+            http("400 Bad Request", "content-type: application/json\r\n", &body)
+        }
+        "server/discover" => result(seen, &discovery()),
+        _ => error("404 Not Found", seen, -32601),
+    };
+    let bench = Bench::start(Protocol::Auto, script).await;
+    bench.state(ServerState::Ready).await;
+    assert_eq!(bench.server.status().era, Some(Era::Modern));
+    assert_eq!(bench.asked(), ["server/discover", "server/discover"]);
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_server_that_answers_anything_at_all_is_greeted() {
+    for discovered in [json!({}), json!({ "supportedVersions": ["2027-01-01"] }), json!([])] {
+        let script = move |seen: &Seen| match seen.method() {
+            "server/discover" => result(seen, &discovered),
+            _ => legacy(seen, "s"),
+        };
+        let bench = Bench::start(Protocol::Auto, script).await;
+        bench.state(ServerState::Ready).await;
+        assert_eq!(bench.server.status().era, Some(Era::Legacy));
+        bench.end().await;
+    }
 }
 
 #[tokio::test]
@@ -476,7 +533,7 @@ async fn a_dropped_call_ends_in_the_manner_of_its_era() {
                 assert!(start.elapsed() < Duration::from_secs(1), "the stream of the call stays open");
                 sleep(Duration::from_millis(5)).await;
             }
-            assert_eq!(bench.asked(), ["server/discover", "tools/call"]);
+            assert_eq!(bench.asked(), ["server/discover", "tools/list", "tools/call"]);
         }
         bench.end().await;
     }

@@ -6,7 +6,7 @@ use router_core::{Raw, tool::What};
 use tokio::time::Instant;
 
 use super::{JOINT, Offer};
-use crate::{fields, rpc};
+use crate::{fields, mirror::Mirror, rpc};
 
 /// How many items of one list are kept.
 const MAX_ITEMS: usize = 1_000;
@@ -89,13 +89,6 @@ pub(super) struct Item {
     pub(super) mirrors: Arc<[Mirror]>,
 }
 
-/// An argument that clients repeat in the header `Mcp-Param-{header}`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Mirror {
-    pub(crate) header: Box<str>,
-    pub(crate) path: Vec<Box<str>>,
-}
-
 impl Item {
     fn read(list: List, server: &str, own: Raw) -> Option<Self> {
         let key = fields::text(&own, list.key())?;
@@ -117,26 +110,7 @@ impl Item {
             self.read_only = fields::is_true(&annotations, "readOnlyHint");
             self.idempotent = fields::is_true(&annotations, "idempotentHint");
         }
-        if memchr::memmem::find(self.own.bytes(), b"x-mcp-header").is_some() {
-            let mut mirrors = Vec::new();
-            if let Some(schema) = fields::get(&self.own, "inputSchema") {
-                collect_mirrors(&schema, &mut Vec::new(), &mut mirrors);
-            }
-            self.mirrors = mirrors.into();
-        }
-    }
-}
-
-/// Annotations count only where a chain of `properties` reaches them.
-fn collect_mirrors(schema: &Raw, path: &mut Vec<Box<str>>, mirrors: &mut Vec<Mirror>) {
-    if let Some(header) = fields::text(schema, "x-mcp-header").filter(|_| !path.is_empty()) {
-        mirrors.push(Mirror { header: header.into(), path: path.clone() });
-    }
-    let Some(properties) = fields::get(schema, "properties") else { return };
-    for (name, property) in fields::entries(&properties) {
-        path.push(name.into());
-        collect_mirrors(&property, path, mirrors);
-        path.pop();
+        self.mirrors = Mirror::all(&self.own);
     }
 }
 

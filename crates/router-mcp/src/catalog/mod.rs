@@ -19,14 +19,14 @@ use router_core::{
 use tokio_util::task::TaskTracker;
 
 pub use changes::{Changed, Changes};
-pub(crate) use listing::{List, Mirror};
+pub(crate) use listing::List;
 pub(crate) use talk::Remarks;
 
 use self::{
     listing::{Item, Listing},
     shelf::{Known, Shelf},
 };
-use crate::{fields, rpc, view::ServerView};
+use crate::{fields, mirror::Mirror, rpc, view::ServerView};
 
 /// Between a server's name and its own name for a tool or prompt.
 const JOINT: &str = "__";
@@ -99,6 +99,11 @@ impl Catalog {
     /// Whether a server that has been reached offers this, or one that has not might.
     pub(crate) fn may_have(&self, capability: &str) -> bool {
         self.shelves.iter().any(|server| server.may_have(capability))
+    }
+
+    /// What is said of an extension of the protocol by the first server that has it.
+    pub(crate) fn extension(&self, name: &str) -> Option<Raw> {
+        self.shelves.iter().find_map(|server| server.said(&["extensions", name]))
     }
 
     /// How its servers want to be used.
@@ -249,7 +254,9 @@ fn mark(call: &mut ToolCall, offer: &Offer, tool: &Item) {
 
 /// Whether the answer depends on the arguments only: not on what was said in an earlier round of the same call.
 fn stands_alone(call: &ToolCall) -> bool {
-    call.extra.as_ref().is_none_or(|extra| fields::entries(extra).iter().all(|(key, _)| key == "_meta"))
+    call.extra.as_ref().is_none_or(|extra| {
+        fields::entries(extra).iter().all(|(key, _)| matches!(&**key, "name" | "arguments" | "_meta"))
+    })
 }
 
 impl Upstream<Lookup> for Catalog {

@@ -80,11 +80,20 @@ impl Shelf {
 
     /// Whether the server says so, or has not said anything yet.
     pub(super) fn may_have(&self, capability: &str) -> bool {
+        self.capabilities().is_none_or(|said| fields::get(&said, capability).is_some())
+    }
+
+    /// What the server says of one of its capabilities.
+    pub(super) fn said(&self, capability: &[&str]) -> Option<Raw> {
+        fields::get_path(&self.capabilities()?, capability)
+    }
+
+    fn capabilities(&self) -> Option<Raw> {
         let mut said = self.said.lock();
         if let Some(now) = self.offer.view.capabilities() {
             *said = Some(now);
         }
-        said.as_ref().is_none_or(|said| fields::get(said, capability).is_some())
+        said.clone()
     }
 
     /// The last list that the server gave.

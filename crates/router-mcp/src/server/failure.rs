@@ -32,7 +32,10 @@ pub(super) fn of_tool(error: &Error, version: Version) -> Result<Raw, RpcError> 
 /// An error as the answer to any other request.
 pub(super) fn of(error: &Error, version: Version) -> RpcError {
     match words(error) {
-        Some(said) => RpcError { code: fit(said.code, version), ..said },
+        Some(said) => {
+            let code = fit(said.code, version);
+            said.with_code(code)
+        }
         None => RpcError::new(number(error.kind()), error.to_string()).with_data(about(error)),
     }
 }

@@ -6,8 +6,8 @@ use http::{HeaderMap, HeaderName};
 use router_core::Raw;
 
 use crate::{
-    catalog::Mirror,
     fields,
+    mirror::Mirror,
     rpc::{RpcError, code},
 };
 
@@ -81,8 +81,8 @@ pub(super) fn check(headers: &HeaderMap, method: &str, params: Option<&Raw>) -> 
 pub(super) fn check_mirrors(headers: &HeaderMap, mirrors: &[Mirror], params: Option<&Raw>) -> Result<(), RpcError> {
     let arguments = params.and_then(|params| fields::get(params, "arguments"));
     for mirror in mirrors {
-        let Ok(name) = HeaderName::try_from(format!("mcp-param-{}", mirror.header)) else { continue };
-        let argument = arguments.as_ref().and_then(|arguments| argument(arguments, mirror));
+        let Some(name) = mirror.name() else { continue };
+        let argument = arguments.as_ref().and_then(|arguments| mirror.argument(arguments));
         match (once(headers, &name)?, argument) {
             (None, None) => {}
             (Some(header), Some(argument)) if same(&header, &argument) => {}
@@ -93,11 +93,6 @@ pub(super) fn check_mirrors(headers: &HeaderMap, mirrors: &[Mirror], params: Opt
         }
     }
     Ok(())
-}
-
-fn argument(arguments: &Raw, mirror: &Mirror) -> Option<Raw> {
-    let path: Vec<&str> = mirror.path.iter().map(|key| &**key).collect();
-    fields::get_path(arguments, &path).filter(|value| value.as_str() != "null")
 }
 
 /// Whether a header says what a value is: texts by their characters, numbers by their worth.

@@ -71,7 +71,8 @@ impl Front {
     }
 
     async fn request(&self, cx: Cx, headers: &HeaderMap, mut question: Question) -> Result<Response<Body>, Refusal> {
-        if &*question.method == "initialize" {
+        // What says that it is modern has no handshake: it is told so like of any other method that is gone.
+        if &*question.method == "initialize" && !question.meta.is_modern() {
             return Ok(self.initialize(&cx, &question.id, question.params.as_ref()));
         }
         let origin = self.origin(headers, &cx.caller().name, &question.meta)?;

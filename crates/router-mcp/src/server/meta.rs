@@ -2,6 +2,7 @@
 
 use router_core::Raw;
 
+use super::version::Version;
 use crate::fields;
 pub(super) use crate::level::Level;
 
@@ -25,6 +26,11 @@ pub(super) struct Meta {
 }
 
 impl Meta {
+    /// Whether it says so: also of a revision that is not known yet.
+    pub(super) fn is_modern(&self) -> bool {
+        self.version.as_deref().is_some_and(|said| Version::parse(said).is_none_or(Version::is_modern))
+    }
+
     pub(super) fn read(params: Option<&Raw>) -> Self {
         let Some(meta) = params.and_then(|params| fields::get(params, META)) else { return Self::default() };
         let mut read = Self::default();

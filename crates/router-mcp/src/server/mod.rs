@@ -48,6 +48,9 @@ use crate::{
     seal::Seal,
 };
 
+/// The extensions that servers and clients can use through us, because their messages are those of the protocol itself.
+const EXTENSIONS: [&str; 1] = ["io.modelcontextprotocol/ui"];
+
 /// What an endpoint is made of.
 #[derive(Clone)]
 pub struct Setup {
@@ -176,12 +179,12 @@ impl Front {
     async fn call(&self, cx: &Cx, question: &Question) -> Result<Told, RpcError> {
         let wrong = || RpcError::new(code::INVALID_PARAMS, "`name` is missing, or no string");
         let params = question.params.as_ref().ok_or_else(wrong)?;
-        let ([name, arguments], extra) = fields::split(params, ["name", "arguments"]);
+        let [name, arguments] = fields::pick(params, ["name", "arguments"]);
         let name = name.and_then(|name| fields::said(&name)).ok_or_else(wrong)?;
         if arguments.as_ref().is_some_and(|arguments| !fields::is_object(arguments)) {
             return Err(RpcError::new(code::INVALID_PARAMS, "`arguments` has to be an object"));
         }
-        let call = ToolCall { extra, ..ToolCall::new(name, arguments) };
+        let call = ToolCall { extra: Some(params.clone()), ..ToolCall::new(name, arguments) };
         let tools = &self.0.setup.tools;
         let outcome = if question.version.is_modern() {
             tools.call(cx, call).await
@@ -286,7 +289,9 @@ impl Front {
                 about.insert(feature.into(), json!({}));
             }
         }
-        Raw::trusted(serde_json::Value::Object(about).to_string())
+        let about = Raw::trusted(serde_json::Value::Object(about).to_string());
+        let extensions = EXTENSIONS.iter().filter_map(|name| Some((*name, catalog.extension(name)?)));
+        extensions.fold(about, |about, (name, said)| fields::with_path(&about, &["extensions", name], &said))
     }
 }
 

@@ -114,7 +114,7 @@ pub(super) fn visits(seal: &Seal, cx: &Cx, question: &Question, error: &RpcError
     let data = error.data.clone().unwrap_or_else(fields::empty);
     let visits = fields::get(&data, "elicitations").map(|list| fields::elements(&list)).unwrap_or_default();
     if visits.is_empty() {
-        return Err(RpcError { code: code::INVALID_PARAMS, ..error.clone() });
+        return Err(error.clone().with_code(code::INVALID_PARAMS));
     }
     let mode = Raw::trusted("\"url\"");
     let visits: Vec<_> = visits.iter().map(|visit| fields::with_field(visit, "mode", &mode)).collect();

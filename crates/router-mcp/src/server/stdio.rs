@@ -129,7 +129,7 @@ impl Pipe {
             Err(error) => return self.send(rpc::error(Some(&question.id), &error)).await,
         }
         match (&*question.method, question.version.is_modern()) {
-            ("initialize", _) => {
+            ("initialize", false) => {
                 let (hello, result) = self.front.greeting(question.params.as_ref());
                 self.session.greet(hello);
                 self.send(rpc::result(&question.id, &result)).await;

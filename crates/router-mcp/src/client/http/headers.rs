@@ -36,7 +36,7 @@ pub(super) fn mirror(headers: &mut HeaderMap, method: &'static str, params: &Raw
 }
 
 /// A value as a header can carry it: encoded, if it is not plain, or looks as if it were encoded.
-fn encoded(value: String) -> String {
+pub(super) fn encoded(value: String) -> String {
     let (open, close) = SENTINEL;
     let plain = value.bytes().all(|byte| matches!(byte, b' '..=b'~'))
         && value.trim_ascii() == value

@@ -2,6 +2,7 @@
 
 mod exchange;
 mod headers;
+mod mirrored;
 mod proof;
 mod sse;
 mod transport;
@@ -23,25 +24,37 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use self::{
     exchange::{Aside, Asked, Post, Posted, Rejection, SESSION_ID},
+    mirrored::Mirrored,
     transport::Transport,
 };
 use super::{
     Endpoint, Question, Surroundings, answer,
-    eras::{DISCOVER, Era, Greeting, INITIALIZE, INITIALIZED, Protocol, Request, discover_params, initialize_params},
+    eras::{
+        self, DISCOVER, Era, Greeting, INITIALIZE, INITIALIZED, Protocol, Request, discover_params, initialize_params,
+    },
     listener::{self, Listener},
     loudness::{Loudness, SET_LEVEL},
     news::{Ended, LISTEN},
     session::{AFTER_DEADLINE, Reply},
 };
-use crate::rpc::{self, code};
+use crate::{
+    fields,
+    rpc::{self, code},
+};
 
 /// How long a message that nobody waits for may take: an answer to the server, a cancellation, a farewell.
 const ASIDE_MAX: Duration = Duration::from_secs(5);
 const FAREWELL_MAX: Duration = Duration::from_secs(2);
+/// How many pages of tools are read to learn what their calls repeat in headers.
+const PAGES_MAX: usize = 20;
+
+const TOOLS: &str = "tools/list";
 
 /// A server over HTTP.
 pub(crate) struct Remote {
+    name: Name,
     post: Post,
+    mirrored: Mirrored,
     met: ArcSwapOption<Met>,
     /// Held while a lost session is replaced, so that everybody who lost it gets the same new one.
     renewal: tokio::sync::Mutex<()>,
@@ -77,6 +90,8 @@ impl Met {
 enum Failure {
     /// The server has forgotten our session, or seems to say so.
     SessionLost(Rejection),
+    /// The headers do not repeat what the server wants repeated.
+    Disagrees(Rejection),
     Other(Error),
 }
 
@@ -104,7 +119,9 @@ impl Remote {
             around: around.clone(),
         };
         Ok(Self {
+            name: Arc::clone(name),
             post,
+            mirrored: Mirrored::default(),
             met: ArcSwapOption::empty(),
             renewal: tokio::sync::Mutex::default(),
             loudness: Loudness::default(),
@@ -121,7 +138,7 @@ impl Remote {
             match protocol {
                 Protocol::Auto => self.probe().await,
                 Protocol::Legacy => self.initialize().await,
-                Protocol::Modern => self.discover().await?.map_err(Rejection::into_error),
+                Protocol::Modern => self.discovered().await?.map_err(Rejection::into_error),
             }
         };
         let late = |_| Error::new(Kind::Unavailable, "the server did not answer its first question");
@@ -130,17 +147,19 @@ impl Remote {
 
     /// The modern question first. A refused credential, a busy server or a dead one tell nothing about eras.
     async fn probe(&self) -> Result<Greeting> {
-        let rejection = match self.discover().await? {
-            Ok(greeting) => return Ok(greeting),
-            Err(rejection) if matches!(rejection.status.as_u16(), 401 | 403 | 429 | 500..) => {
+        let modern = match self.discovered().await {
+            Ok(Ok(greeting)) => return Ok(greeting),
+            Ok(Err(rejection)) if matches!(rejection.status.as_u16(), 401 | 403 | 429 | 500..) => {
                 return Err(rejection.into_error());
             }
-            Err(rejection) => rejection,
-        };
-        let modern = match rejection.code() {
-            Some(code::HEADER_MISMATCH | code::MISSING_CAPABILITY) => true,
-            Some(code::METHOD_NOT_FOUND) => rejection.status.as_u16() == 404,
-            _ => false,
+            Ok(Err(rejection)) => match rejection.code() {
+                Some(code::HEADER_MISMATCH | code::MISSING_CAPABILITY) => true,
+                Some(code::METHOD_NOT_FOUND) => rejection.status.as_u16() == 404,
+                _ => false,
+            },
+            // Some answer whatever they are asked: what it is tells that they do not know the question.
+            Err(error) if error.kind() == Kind::Protocol => false,
+            Err(error) => return Err(error),
         };
         match self.initialize().await {
             Err(error) if modern && !error.is_fault() => {
@@ -149,6 +168,14 @@ impl Remote {
                 Ok(greeting)
             }
             found => found,
+        }
+    }
+
+    /// A server that refuses our version and names it among its own means it the second time.
+    async fn discovered(&self) -> Result<Result<Greeting, Rejection>> {
+        match self.discover().await? {
+            Err(rejection) if rejection.offers(eras::MODERN_VERSION) => self.discover().await,
+            found => Ok(found),
         }
     }
 
@@ -210,6 +237,7 @@ impl Remote {
         let rejection = match self.attempt(cx, question, &met).await {
             Ok(answer) => return Ok(answer),
             Err(Failure::Other(error)) => return Err(error),
+            Err(Failure::Disagrees(_)) => return self.call_anew(cx, question, &met).await,
             Err(Failure::SessionLost(rejection)) => rejection,
         };
         let renewed = self.renew(&met).await;
@@ -221,8 +249,34 @@ impl Remote {
             Failure::SessionLost(_) => {
                 Error::new(Kind::Protocol, "the server forgets its sessions at once").outcome_is(Outcome::NotSent)
             }
+            Failure::Disagrees(rejection) => rejection.into_error(),
             Failure::Other(error) => error,
         })
+    }
+
+    /// The tools of the server may be others than those that we know: they are listed, and the call, which was not begun,
+    /// is put again.
+    async fn call_anew(self: &Arc<Self>, cx: &Cx, question: Question<'_>, met: &Arc<Met>) -> Result<Answer> {
+        self.learn_tools().await?;
+        self.attempt(cx, question, met).await.map_err(|failure| match failure {
+            Failure::SessionLost(rejection) | Failure::Disagrees(rejection) => rejection.into_error(),
+            Failure::Other(error) => error,
+        })
+    }
+
+    /// Lists the tools, for what their calls repeat in headers.
+    async fn learn_tools(&self) -> Result<()> {
+        let mut params = discover_params();
+        for _ in 0..PAGES_MAX {
+            let mut headers = HeaderMap::new();
+            headers::mirror(&mut headers, TOOLS, &params);
+            let Posted::Answered(Ok(page), _) = self.exchange((TOOLS, &params), headers).await? else { break };
+            let next = fields::get(&page, "nextCursor");
+            self.mirrored.learn(&self.name, page);
+            let Some(cursor) = next else { break };
+            params = fields::with_field(&params, "cursor", &cursor);
+        }
+        Ok(())
     }
 
     async fn attempt(self: &Arc<Self>, cx: &Cx, question: Question<'_>, met: &Arc<Met>) -> Result<Answer, Failure> {
@@ -231,6 +285,12 @@ impl Remote {
         let mut headers = met.headers();
         if met.greeting.era == Era::Modern {
             headers::mirror(&mut headers, request.method, &request.params);
+            if let Question::Tool(_) = question {
+                if !self.mirrored.is_known() {
+                    self.learn_tools().await.map_err(|error| error.outcome_is(Outcome::NotSent))?;
+                }
+                self.mirrored.mirror(&mut headers, &request.params);
+            }
         }
         let Request { method, params, token, from } = request;
         let call = Call { remote: Arc::clone(self), met: Arc::clone(met), listener: Some(Listener::new(cx, token)) };
@@ -242,10 +302,19 @@ impl Remote {
         drop(place);
         self.heard.fetch_add(u64::from(posted.is_ok()), Ordering::Relaxed);
         match posted? {
-            Posted::Answered(reply, _) => Ok(answer::read(reply, from)?),
+            Posted::Answered(reply, _) => {
+                let is_list = met.greeting.era == Era::Modern && method == TOOLS;
+                let reply = if is_list { reply.map(|page| self.mirrored.learn(&self.name, page)) } else { reply };
+                Ok(answer::read(reply, from)?)
+            }
             Posted::Accepted => Err(Error::new(Kind::Protocol, "the server took a question without an answer").into()),
             Posted::Rejected(rejection) if met.session.is_some() && rejection.forgot_session() => {
                 Err(Failure::SessionLost(rejection))
+            }
+            Posted::Rejected(rejection)
+                if rejection.code() == Some(code::HEADER_MISMATCH) && matches!(question, Question::Tool(_)) =>
+            {
+                Err(Failure::Disagrees(rejection))
             }
             Posted::Rejected(rejection) => Err(rejection.into_error().into()),
         }
@@ -351,6 +420,15 @@ impl Remote {
 }
 
 impl Rejection {
+    /// Whether it says that the server speaks this version.
+    fn offers(&self, version: &str) -> bool {
+        let Some(error) = self.error.as_ref().filter(|error| error.code == code::UNSUPPORTED_VERSION) else {
+            return false;
+        };
+        let supported = error.data.as_ref().and_then(|data| fields::get(data, "supported"));
+        supported.is_some_and(|versions| fields::elements(&versions).contains(&rpc::quoted(version)))
+    }
+
     fn from_reply(error: rpc::RpcError) -> Self {
         Self { status: http::StatusCode::OK, error: Some(error), text: String::new(), retry_after: None }
     }

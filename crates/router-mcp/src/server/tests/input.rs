@@ -321,9 +321,10 @@ async fn a_modern_server_asks_a_legacy_client_in_his_session() {
     client.write(r#"{"jsonrpc":"2.0","id":2,"result":{"roots":[]}}"#).await;
     let last = client.ask(&format!(r#"{{"jsonrpc":"2.0","id":1,"result":{YES}}}"#)).await;
     assert_eq!(last, r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#);
-    let answered = format!(r#"{{"inputResponses":{{"who":{YES},"where":{{"roots":[]}}}},"requestState":"s\u0031"}}"#);
-    let again = r#"{"requestState":"s2"}"#.to_owned();
-    assert_eq!(*seen.lock(), [String::new(), answered, again.clone(), again]);
+    let answered =
+        format!(r#"{{{CALL},"inputResponses":{{"who":{YES},"where":{{"roots":[]}}}},"requestState":"s\u0031"}}"#);
+    let again = format!(r#"{{{CALL},"requestState":"s2"}}"#);
+    assert_eq!(*seen.lock(), [format!("{{{CALL}}}"), answered, again.clone(), again]);
 }
 
 #[tokio::test(start_paused = true)]
