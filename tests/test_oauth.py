@@ -114,7 +114,12 @@ def offered(router: Router) -> str | None:
 
 
 def ready(router: Router) -> None:
-    wait_until("the server is up", lambda: "read" in router.tools("/mcp/far"), 20)
+    # Until somebody has signed in its list is an error that says so.
+    def lists() -> bool:
+        tools = router.rpc("tools/list", path="/mcp/far").get("result", {}).get("tools", [])
+        return "read" in [tool["name"] for tool in tools]
+
+    wait_until(f"the server is up; log:\n{router.log_text()}", lists, 20)
 
 
 def text(reply: dict) -> str:
@@ -131,7 +136,7 @@ def test_a_person_signs_in_and_stays_so(start: Callable[..., Router], world: Cal
     wait_until("somebody is asked to sign in", lambda: offered(router), 20)
     url = offered(router)
     assert parse_qs(urlsplit(url).query)["resource"] == [f"{there.server.url}/mcp"]
-    assert "open the address" in router.log_text()
+    wait_until("the log tells it, too", lambda: "open the address" in router.log_text())
     answer = browse(url)
     assert (answer.status_code, answer.text) == (200, "Signed in to far. This window can be closed.\n")
     ready(router)

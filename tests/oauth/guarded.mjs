@@ -20,7 +20,8 @@ const mcp = createMcpHandler(() => {
 
 async function guard(request) {
   const token = request.headers.get("authorization")?.replace(/^Bearer /, "");
-  const { params } = await request.clone().json();
+  // What opens a stream has no body.
+  const { params } = await request.clone().json().catch(() => ({}));
   const needed = params?.name === "write" ? "tools:write" : "tools:read";
   const refuse = (status, error) => {
     const challenge = `Bearer ${error}scope="${needed}", resource_metadata="${base}/.well-known/oauth-protected-resource/mcp"`;
@@ -57,10 +58,13 @@ async function answer(request) {
 const http = createServer(async (incoming, outgoing) => {
   const pieces = [];
   for await (const piece of incoming) pieces.push(piece);
-  const body = pieces.length ? Buffer.concat(pieces) : undefined;
-  const response = await answer(new Request(base + incoming.url, { method: incoming.method, headers: incoming.headers, body }));
+  const sent = pieces.length ? Buffer.concat(pieces) : undefined;
+  const response = await answer(new Request(base + incoming.url, { method: incoming.method, headers: incoming.headers, body: sent }));
   outgoing.writeHead(response.status, Object.fromEntries(response.headers));
-  for await (const piece of response.body ?? []) outgoing.write(piece);
+  // A stream ends with whoever reads it.
+  const body = response.body?.getReader();
+  outgoing.on("close", () => body?.cancel().catch(() => {}));
+  for (let next = await body?.read(); next && !next.done; next = await body.read()) outgoing.write(next.value);
   outgoing.end();
 });
 await new Promise((resolve) => http.listen(0, "127.0.0.1", resolve));

@@ -211,8 +211,11 @@ impl Supervisor {
             Ok(greeting) => greeting,
             Err(error) => {
                 let error = link.explain(&error);
-                // A server that the modern question kills is asked the legacy one next, and the other way round.
-                self.known = if self.known.is_none() { Some(Era::Legacy) } else { None };
+                // A server that the modern question kills is asked the legacy one next, and the other way round. One that
+                // wants somebody to sign in first has told nothing of its era.
+                if error.consent().is_none() {
+                    self.known = if self.known.is_none() { Some(Era::Legacy) } else { None };
+                }
                 self.down(&error, Duration::ZERO);
                 return Err(End::Broke);
             }
