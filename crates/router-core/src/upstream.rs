@@ -49,10 +49,10 @@ impl<Q: Query> std::fmt::Debug for BoxUpstream<Q> {
     }
 }
 
-/// What is shared is asked like what is owned.
+/// What is shared is asked like what is owned: by the same future, with none around it.
 impl<Q: Query, U: Upstream<Q>> Upstream<Q> for Arc<U> {
-    async fn call(&self, cx: &Cx, query: Q) -> Result<Q::Reply> {
-        U::call(self, cx, query).await
+    fn call(&self, cx: &Cx, query: Q) -> impl Future<Output = Result<Q::Reply>> + Send {
+        U::call(self, cx, query)
     }
 }
 

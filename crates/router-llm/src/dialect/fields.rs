@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt};
 use bytes::Bytes;
 use router_core::{
     Raw,
-    scan::{Flaw, Scanner},
+    scan::{self, Fault, Flaw, Scanner},
 };
 use serde::{
     Deserialize, Deserializer,
@@ -27,8 +27,13 @@ impl<'a> Json<'a> {
 /// The fields of an object that nobody has taken yet, in their order.
 pub(super) struct Fields<'a> {
     body: &'a Bytes,
-    pairs: Vec<(Cow<'a, str>, Json<'a>)>,
+    pairs: Pairs<'a>,
 }
+
+type Pairs<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
+
+/// An element of a list, and its fields where it is an object.
+pub(super) type Element<'a> = (Json<'a>, Result<Fields<'a>, Misfit>);
 
 /// What does not fit, and where: the path reads like `messages.0.role`.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +69,32 @@ impl<'a> Fields<'a> {
         Ok(Self { body: self.body, pairs: pairs(value.get())? })
     }
 
+    /// The elements of `list`, which is a part of the same body, with their fields: one walk finds both.
+    pub(super) fn each(&self, list: Json<'a>) -> Result<Vec<Element<'a>>, Misfit> {
+        self.elements(list.get()).map_err(|flaw| misread::<Vec<IgnoredAny>>(list, flaw))
+    }
+
+    fn elements(&self, json: &'a str) -> Result<Vec<Element<'a>>, Flaw> {
+        let mut elements = Vec::new();
+        let mut scanner = Scanner::trusted(json.as_bytes());
+        let mut place = scanner.array()?;
+        while scanner.element(&mut place)? {
+            let first = scanner.peek();
+            let start = scanner.at();
+            let pairs = if first == Some(b'{') {
+                Some(next_pairs(&mut scanner, json)?)
+            } else {
+                scanner.value()?;
+                None
+            };
+            let value = Json(json.get(start..scanner.at()).unwrap_or_default());
+            let fields = pairs.map_or_else(|| self.of(value), |pairs| Ok(Self { body: self.body, pairs }));
+            elements.push((value, fields));
+        }
+        scanner.end()?;
+        Ok(elements)
+    }
+
     /// Takes a field that may be missing or null.
     pub(super) fn take<T: Deserialize<'a>>(&mut self, name: &str) -> Result<Option<T>, Misfit> {
         match self.take_value(name) {
@@ -84,6 +115,16 @@ impl<'a> Fields<'a> {
         let (_, value) = self.pairs.remove(at);
         self.pairs.retain(|(key, _)| key != name);
         (value.get() != "null").then_some(value)
+    }
+
+    /// Takes a text that may be missing or null.
+    pub(super) fn take_text(&mut self, name: &str) -> Result<Option<String>, Misfit> {
+        self.take_value(name).map(text).transpose().map_err(|misfit| misfit.within(name))
+    }
+
+    /// Takes a text that has to be there.
+    pub(super) fn need_text(&mut self, name: &str) -> Result<String, Misfit> {
+        self.take_text(name)?.ok_or_else(|| Misfit::new(name, "Field required"))
     }
 
     /// Takes a field that has to be there, as it stands.
@@ -128,6 +169,14 @@ pub(super) fn read<'a, T: Deserialize<'a>>(value: Json<'a>) -> Result<T, Misfit>
     })
 }
 
+/// Reads a text: a copy, where no escape stands in it.
+pub(super) fn text(value: Json<'_>) -> Result<String, Misfit> {
+    match value.get().strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+        Some(plain) if memchr::memchr(b'\\', plain.as_bytes()).is_none() => Ok(plain.to_owned()),
+        Some(_) | None => read(value),
+    }
+}
+
 /// The elements of a list.
 pub(super) fn list(value: Json<'_>) -> Result<Vec<Json<'_>>, Misfit> {
     elements(value.get()).map_err(|flaw| misread::<Vec<IgnoredAny>>(value, flaw))
@@ -145,26 +194,28 @@ fn elements(json: &str) -> Result<Vec<Json<'_>>, Flaw> {
     Ok(elements)
 }
 
-/// The members of an object, each key as it is meant.
-fn pairs(json: &str) -> Result<Vec<(Cow<'_, str>, Json<'_>)>, Misfit> {
-    let wrong = |flaw| misread::<Object>(Json(json), flaw);
-    let mut pairs = Vec::with_capacity(8);
-    let mut scanner = Scanner::trusted(json.as_bytes());
-    let mut place = scanner.object().map_err(wrong)?;
-    while let Some(key) = scanner.key(&mut place).map_err(wrong)? {
-        let value = scanner.value().map_err(wrong)?;
-        pairs.push((spelled(json.get(key).unwrap_or_default())?, Json(json.get(value).unwrap_or_default())));
-    }
-    scanner.end().map_err(wrong)?;
-    Ok(pairs)
+/// The members of an object.
+fn pairs(json: &str) -> Result<Pairs<'_>, Misfit> {
+    let walk = || {
+        let mut scanner = Scanner::trusted(json.as_bytes());
+        let pairs = next_pairs(&mut scanner, json)?;
+        scanner.end()?;
+        Ok(pairs)
+    };
+    walk().map_err(|flaw| misread::<Object>(Json(json), flaw))
 }
 
-/// What a key says, borrowed where no escape stands in it.
-fn spelled(key: &str) -> Result<Cow<'_, str>, Misfit> {
-    match key.strip_prefix('"').and_then(|key| key.strip_suffix('"')) {
-        Some(plain) if memchr::memchr(b'\\', plain.as_bytes()).is_none() => Ok(Cow::Borrowed(plain)),
-        Some(_) | None => read(Json(key)).map(Cow::Owned),
+/// The members of the object that comes next, each key as it is meant.
+fn next_pairs<'a>(scanner: &mut Scanner<'a>, json: &'a str) -> Result<Pairs<'a>, Flaw> {
+    let mut pairs = Vec::with_capacity(4);
+    let mut place = scanner.object()?;
+    while let Some(key) = scanner.key(&mut place)? {
+        let at = key.end;
+        let key = scan::text(scanner.seen(key)).ok_or(Flaw { at, fault: Fault::Surrogate })?;
+        let value = scanner.value()?;
+        pairs.push((key, Json(json.get(value).unwrap_or_default())));
     }
+    Ok(pairs)
 }
 
 /// Why a value is no `T`, in the words in which every other misfit is told.
@@ -220,6 +271,36 @@ mod tests {
         let mut fields = Fields::of_body(&body).unwrap();
         assert_eq!(fields.take::<u64>("a").unwrap(), Some(3));
         assert_eq!(serde_json::to_string(&fields.rest().unwrap()).unwrap(), r#"{"b":2,"c":5}"#);
+    }
+
+    #[test]
+    fn the_objects_of_a_list_are_found_with_their_fields() {
+        let body = body(r#"{"a":[ {"n\u006f":1,"x": [{}] } , 2,{}],"b":{"\ud800":1},"c":[{"\ud800":1}]}"#);
+        let mut fields = Fields::of_body(&body).unwrap();
+        let list = fields.need_value("a").unwrap();
+        let told = fields.each(list).unwrap().into_iter().map(|(value, fields)| {
+            let rest = fields.and_then(Fields::rest).map(|rest| serde_json::to_string(&rest).unwrap());
+            (value.get(), rest.map_err(|misfit| misfit.to_string()))
+        });
+        let wrong = Err(": invalid type: integer `2`, expected an object".to_owned());
+        let first = r#"{"n\u006f":1,"x": [{}] }"#;
+        let expect = [(first, Ok(r#"{"no":1,"x":[{}]}"#.to_owned())), ("2", wrong), ("{}", Ok("{}".to_owned()))];
+        assert_eq!(told.collect::<Vec<_>>(), expect);
+        for name in ["b", "c"] {
+            let value = fields.need_value(name).unwrap();
+            assert!(fields.each(value).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_what_it_means() {
+        let body = body(r#"{"a":"plain é","b":"a\n\"","c":1,"d":"\ud800"}"#);
+        let mut fields = Fields::of_body(&body).unwrap();
+        assert_eq!(fields.need_text("a").unwrap(), "plain é");
+        assert_eq!(fields.need_text("b").unwrap(), "a\n\"");
+        assert_eq!(fields.take_text("e").unwrap(), None);
+        assert_eq!(fields.need_text("c").unwrap_err().to_string(), "c: invalid type: integer `1`, expected a string");
+        assert!(fields.need_text("d").is_err());
     }
 
     #[test]

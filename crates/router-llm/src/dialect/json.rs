@@ -2,18 +2,28 @@
 //! carried is copied as it is.
 
 use router_core::{Raw, scan};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// A body that is being written.
 ///
 /// Where a comma belongs is told by the last byte: nothing but an opening bracket or a colon stands before a first value.
 #[derive(Default)]
-pub(super) struct JsonWriter(Vec<u8>);
+pub(super) struct JsonWriter {
+    out: Vec<u8>,
+    /// How much stood there before.
+    before: usize,
+}
 
 impl JsonWriter {
+    /// One that goes on after `out`, which is no JSON of the same value.
+    pub(super) fn after(out: Vec<u8>) -> Self {
+        Self { before: out.len(), out }
+    }
+
     /// What has been written.
     pub(super) fn into_bytes(self) -> Vec<u8> {
-        self.0
+        self.out
     }
 
     /// An object, whose members `members` writes.
@@ -29,60 +39,59 @@ impl JsonWriter {
     /// The key of a member, whose value is written next. It needs no escape.
     pub(super) fn key(&mut self, key: &'static str) -> &mut Self {
         self.separate();
-        self.0.push(b'"');
-        self.0.extend_from_slice(key.as_bytes());
-        self.0.extend_from_slice(b"\":");
+        self.out.push(b'"');
+        self.out.extend_from_slice(key.as_bytes());
+        self.out.extend_from_slice(b"\":");
         self
     }
 
     /// A text.
     pub(super) fn text(&mut self, text: &str) {
         self.separate();
-        self.0.reserve(text.len() + 2);
-        self.0.push(b'"');
+        self.out.reserve(text.len() + 2);
+        self.out.push(b'"');
         let mut rest = text.as_bytes();
         loop {
             let (plain, special) = rest.split_at(scan::plain(rest).min(rest.len()));
-            self.0.extend_from_slice(plain);
+            self.out.extend_from_slice(plain);
             let Some((special, after)) = special.split_first() else { break };
             self.escape(*special);
             rest = after;
         }
-        self.0.push(b'"');
+        self.out.push(b'"');
     }
 
     /// A value that is carried.
     pub(super) fn raw(&mut self, raw: &Raw) {
         self.separate();
-        self.0.extend_from_slice(raw.bytes());
+        self.out.extend_from_slice(raw.bytes());
     }
 
-    /// A value that was built.
-    pub(super) fn value(&mut self, value: &Value) {
+    /// A value that was built, or any other that can be written in any case, as memory takes all of it.
+    pub(super) fn value(&mut self, value: &impl Serialize) {
         self.separate();
-        // Every such value can be written, and memory takes all of it.
-        let _certain = serde_json::to_writer(&mut self.0, value);
+        let _certain = serde_json::to_writer(&mut self.out, value);
     }
 
     /// Members that were built.
     pub(super) fn members(&mut self, members: &Map<String, Value>) {
         for (key, value) in members {
             self.text(key);
-            self.0.push(b':');
+            self.out.push(b':');
             self.value(value);
         }
     }
 
     fn within(&mut self, [open, close]: [u8; 2], inner: impl FnOnce(&mut Self)) {
         self.separate();
-        self.0.push(open);
+        self.out.push(open);
         inner(self);
-        self.0.push(close);
+        self.out.push(close);
     }
 
     fn separate(&mut self) {
-        if !matches!(self.0.last(), None | Some(b'{' | b'[' | b':')) {
-            self.0.push(b',');
+        if self.out.len() > self.before && !matches!(self.out.last(), Some(b'{' | b'[' | b':')) {
+            self.out.push(b',');
         }
     }
 
@@ -96,10 +105,10 @@ impl JsonWriter {
             0x0C => b'f',
             _ => {
                 let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).map_or(b'0', |digit| digit as u8);
-                return self.0.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 15)]);
+                return self.out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 15)]);
             }
         };
-        self.0.extend_from_slice(&[b'\\', short]);
+        self.out.extend_from_slice(&[b'\\', short]);
     }
 }
 
@@ -133,6 +142,9 @@ mod tests {
             json.members(&Map::from_iter([("h".to_owned(), 1.into()), ("i\n".to_owned(), true.into())]));
         });
         let written = json.into_bytes();
+        let mut after = JsonWriter::after(b"data: ".to_vec());
+        after.list([1, 2], |json, number| json.value(&number));
+        assert_eq!(after.into_bytes(), b"data: [1,2]");
         assert_eq!(
             String::from_utf8(written).unwrap(),
             r#"{"a":"[","b":["{",":"],"c":[],"d":[1, 2],"e":{},"f":{"g":null},"h":1,"i\n":true}"#

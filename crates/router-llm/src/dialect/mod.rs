@@ -260,6 +260,8 @@ pub struct Mark {
     pub end: bool,
     /// It is an error under a status of success.
     pub error: bool,
+    /// The look went through all of a whole reply, and it is JSON; where it did not, that is still to be seen.
+    pub json: bool,
     /// The usage it tells.
     pub usage: Option<Usage>,
 }

@@ -43,7 +43,11 @@ pub(super) async fn whole_body(language: &'static dyn Language, response: Respon
         return Err(refusal(language, &head, &meta, body).await);
     }
     form(&head, Shape::Whole, language.framing())?;
-    Ok((meta, json(body).await?))
+    let body = read_whole(body).await?;
+    if !scan::is_json(&body) {
+        return Err(no_json());
+    }
+    Ok((meta, body))
 }
 
 /// Reads a response up to its first content.
@@ -76,8 +80,8 @@ pub(super) async fn refusal(language: &'static dyn Language, head: &Parts, meta:
     language.failure(head.status.as_u16(), meta, words)
 }
 
-/// A body to its end, which must be JSON.
-async fn json(body: Answer) -> Result<Bytes> {
+/// A body to its end.
+async fn read_whole(body: Answer) -> Result<Bytes> {
     let body = Limited::new(body, MAX_MESSAGE_MIB << 20).collect().await.map_err(|error| {
         let message = if error.is::<LengthLimitError>() {
             format!("the answer is longer than {MAX_MESSAGE_MIB} MiB")
@@ -90,10 +94,11 @@ async fn json(body: Answer) -> Result<Bytes> {
     if body.trim_ascii().is_empty() {
         return Err(Error::new(Kind::Protocol, "the answer was empty"));
     }
-    if !scan::is_json(&body) {
-        return Err(Error::new(Kind::Protocol, "the answer is not JSON"));
-    }
     Ok(body)
+}
+
+fn no_json() -> Error {
+    Error::new(Kind::Protocol, "the answer is not JSON")
 }
 
 async fn whole(
@@ -102,11 +107,14 @@ async fn whole(
     body: Answer,
     witness: Option<Witness>,
 ) -> Result<ChatReply> {
-    let body = json(body).await?;
+    let body = read_whole(body).await?;
+    let mark = language.scan(&body, Shape::Whole);
+    if !mark.json && !scan::is_json(&body) {
+        return Err(no_json());
+    }
     if let Some(witness) = witness {
         witness.see(&body);
     }
-    let mark = language.scan(&body, Shape::Whole);
     if mark.error {
         return Err(language.failure(StatusCode::OK.as_u16(), &meta, body));
     }

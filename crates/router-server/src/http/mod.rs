@@ -117,7 +117,7 @@ impl House {
         leftover.clear(&mut response).await;
         mark(response.headers_mut(), &request_id, origin);
         tally.status = response.status().as_u16();
-        tally.upstream = response.headers().get("x-mcp-router-upstream").cloned();
+        tally.upstream = response.headers().get(&visit::UPSTREAM).cloned();
         tally.until_the_last_byte(response)
     }
 
@@ -153,8 +153,9 @@ impl House {
 /// What every answer carries: its id, and for a page of a listed origin the leave to read it.
 fn mark(headers: &mut HeaderMap, request_id: &str, origin: Option<HeaderValue>) {
     if let Ok(id) = HeaderValue::from_str(request_id) {
-        headers.insert("request-id", id.clone());
-        headers.insert("x-request-id", id);
+        let [one, other] = &visit::IDS;
+        headers.insert(one, id.clone());
+        headers.insert(other, id);
     }
     if let Some(origin) = origin {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);

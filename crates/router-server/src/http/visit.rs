@@ -2,12 +2,22 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use router_core::{
     Caller, Cx, Provenance, Trail,
     chat::{Keep, OnLoss},
 };
 use router_llm::enhance::{ClientRules, Signs};
+
+/// What an answer says about itself. The names are made once: to make one is to check each of its letters.
+pub static UPSTREAM: HeaderName = HeaderName::from_static("x-mcp-router-upstream");
+static CACHE: HeaderName = HeaderName::from_static("x-mcp-router-cache");
+static SOURCE: HeaderName = HeaderName::from_static("x-mcp-router-source");
+static DROPPED: HeaderName = HeaderName::from_static("x-mcp-router-dropped");
+static ATTEMPTS: HeaderName = HeaderName::from_static("x-mcp-router-attempts");
+static COST: HeaderName = HeaderName::from_static("x-mcp-router-cost");
+/// The id of a request, as either vendor's clients look for it.
+pub static IDS: [HeaderName; 2] = [HeaderName::from_static("request-id"), HeaderName::from_static("x-request-id")];
 
 /// A request that was let in. It rides in the request's extensions.
 #[derive(Clone)]
@@ -64,31 +74,31 @@ impl Visit {
     pub fn bill(&self, headers: &mut HeaderMap) {
         let cost = self.cx.trail().cost().map(decimal);
         if let Some(Ok(cost)) = cost.as_deref().map(HeaderValue::from_str) {
-            headers.insert("x-mcp-router-cost", cost);
+            headers.insert(&COST, cost);
         }
     }
 }
 
 fn sign(headers: &mut HeaderMap, trail: &Trail, provenance: &Provenance) {
-    let mut put = |name: &'static str, value: &str| {
+    let mut put = |name: &HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(HeaderName::from_static(name), value);
+            headers.insert(name, value);
         }
     };
     match (&provenance.upstream, &provenance.model) {
-        (Some(upstream), Some(model)) => put("x-mcp-router-upstream", &format!("{upstream}/{model}")),
-        (Some(upstream), None) => put("x-mcp-router-upstream", upstream),
+        (Some(upstream), Some(model)) => put(&UPSTREAM, &[upstream, "/", model].concat()),
+        (Some(upstream), None) => put(&UPSTREAM, upstream),
         (None, _) => {}
     }
-    put("x-mcp-router-cache", provenance.cache.as_str());
     if let Some(age) = provenance.age {
-        put("age", &age.as_secs().to_string());
+        put(&header::AGE, &age.as_secs().to_string());
     }
-    put("x-mcp-router-source", provenance.source.as_str());
     if !provenance.dropped.is_empty() {
-        put("x-mcp-router-dropped", &provenance.dropped.to_string());
+        put(&DROPPED, &provenance.dropped.to_string());
     }
-    headers.insert("x-mcp-router-attempts", HeaderValue::from(trail.attempts()));
+    headers.insert(&CACHE, HeaderValue::from_static(provenance.cache.as_str()));
+    headers.insert(&SOURCE, HeaderValue::from_static(provenance.source.as_str()));
+    headers.insert(&ATTEMPTS, HeaderValue::from(trail.attempts()));
 }
 
 /// Dollars as a plain decimal, to the billionth: `0.000123`.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::NAME;
 use crate::dialect::{
-    fields::{Fields, Json, Misfit, list, read},
+    fields::{Fields, Json, Misfit, text},
     proof::{self, Borne},
 };
 
@@ -21,12 +21,13 @@ const BILLING: &str = "x-anthropic-billing-header:";
 /// the same body.
 pub(super) fn decode<'a>(content: Json<'a>, fields: &Fields<'a>) -> Result<Vec<Part>, Misfit> {
     if content.get().starts_with('"') {
-        return Ok(vec![Part::Text(read(content)?)]);
+        return Ok(vec![Part::Text(text(content)?)]);
     }
-    let blocks = list(content)?;
+    let blocks = fields.each(content)?;
     let mut parts = Vec::with_capacity(blocks.len());
-    for (index, block) in blocks.into_iter().enumerate() {
-        decode_block(block, fields, &mut parts).map_err(|misfit| misfit.within(index))?;
+    for (index, (block, inner)) in blocks.into_iter().enumerate() {
+        let read = inner.and_then(|inner| decode_block(block, inner, &mut parts));
+        read.map_err(|misfit| misfit.within(index))?;
     }
     Ok(parts)
 }
@@ -38,11 +39,10 @@ pub(super) fn further(fields: &Map<String, Value>) -> Option<Part> {
     Some(Part::Other { dialect: NAME, raw })
 }
 
-fn decode_block<'a>(block: Json<'a>, outer: &Fields<'a>, parts: &mut Vec<Part>) -> Result<(), Misfit> {
-    let mut fields = outer.of(block)?;
+fn decode_block<'a>(block: Json<'a>, mut fields: Fields<'a>, parts: &mut Vec<Part>) -> Result<(), Misfit> {
     let kind: Cow<'_, str> = fields.need("type")?;
     let part = match &*kind {
-        "text" => text(&mut fields)?,
+        "text" => said(&mut fields)?,
         "image" => image(&mut fields)?.map(Part::Image),
         "document" => document(&mut fields)?.map(Part::Document),
         "thinking" => Some(thinking(&mut fields)?),
@@ -58,13 +58,13 @@ fn decode_block<'a>(block: Json<'a>, outer: &Fields<'a>, parts: &mut Vec<Part>) 
             parts.push(part);
             parts.extend(further(&fields.rest()?));
         }
-        None => parts.push(Part::Other { dialect: NAME, raw: outer.raw(block) }),
+        None => parts.push(Part::Other { dialect: NAME, raw: fields.raw(block) }),
     }
     Ok(())
 }
 
-fn text(fields: &mut Fields<'_>) -> Result<Option<Part>, Misfit> {
-    let text: String = fields.need("text")?;
+fn said(fields: &mut Fields<'_>) -> Result<Option<Part>, Misfit> {
+    let text = fields.need_text("text")?;
     Ok((!text.starts_with(BILLING)).then_some(Part::Text(text)))
 }
 
@@ -91,7 +91,7 @@ fn document(fields: &mut Fields<'_>) -> Result<Option<Document>, Misfit> {
 
 fn thinking(fields: &mut Fields<'_>) -> Result<Part, Misfit> {
     let signature: Option<String> = fields.take("signature")?;
-    let text: String = fields.take("thinking")?.unwrap_or_default();
+    let text = fields.take_text("thinking")?.unwrap_or_default();
     let hidden = signature.as_deref().and_then(|mark| proof::borne(mark, Borne::Text));
     let text = match hidden.and_then(|thought| String::from_utf8(thought).ok()) {
         Some(thought) if text.is_empty() => thought,

@@ -7,7 +7,7 @@ use router_core::chat::{Format, Message, Part, Prompt, Role, Thinking, ThinkingM
 use serde_json::{Map, Value};
 
 use super::{NAME, parts};
-use crate::dialect::fields::{Fields, Json, Misfit, read};
+use crate::dialect::fields::{Fields, Misfit, read};
 
 /// Reads a question.
 pub(super) fn decode(body: &Bytes) -> Result<Prompt, Misfit> {
@@ -44,15 +44,15 @@ fn messages(fields: &mut Fields<'_>) -> Result<Vec<Message>, Misfit> {
         let parts = parts::decode(system, fields).map_err(|misfit| misfit.within("system"))?;
         messages.push(Message { role: Role::System, parts });
     }
-    for (index, value) in fields.need_list("messages")?.into_iter().enumerate() {
-        let message = message(value, fields).map_err(|misfit| misfit.within(format_args!("messages.{index}")))?;
+    let list = fields.need_value("messages")?;
+    for (index, (_, said)) in fields.each(list).map_err(|misfit| misfit.within("messages"))?.into_iter().enumerate() {
+        let message = said.and_then(message).map_err(|misfit| misfit.within(format_args!("messages.{index}")))?;
         messages.push(message);
     }
     Ok(messages)
 }
 
-fn message<'a>(value: Json<'a>, outer: &Fields<'a>) -> Result<Message, Misfit> {
-    let mut fields = outer.of(value)?;
+fn message(mut fields: Fields<'_>) -> Result<Message, Misfit> {
     let role = match &*fields.need::<Cow<'_, str>>("role")? {
         "user" => Role::User,
         "assistant" => Role::Assistant,
@@ -83,9 +83,10 @@ fn last_effort(messages: &[Message]) -> Option<String> {
 fn tools(fields: &mut Fields<'_>, kept: &mut Map<String, Value>) -> Result<Vec<ToolSpec>, Misfit> {
     let (mut tools, mut told) = (Vec::new(), Vec::new());
     let mut plain = true;
-    for (index, value) in fields.take_list("tools")?.unwrap_or_default().into_iter().enumerate() {
+    let Some(list) = fields.take_value("tools") else { return Ok(tools) };
+    for (index, (value, inner)) in fields.each(list).map_err(|misfit| misfit.within("tools"))?.into_iter().enumerate() {
         let at = |misfit: Misfit| misfit.within(format_args!("tools.{index}"));
-        let Some((tool, mut rest)) = tool(fields.of(value).map_err(at)?).map_err(at)? else {
+        let Some((tool, mut rest)) = inner.and_then(tool).map_err(at)? else {
             plain = false;
             told.push(read(value).map_err(at)?);
             continue;
@@ -112,7 +113,7 @@ fn tool(mut fields: Fields<'_>) -> Result<Option<TaggedTool>, Misfit> {
     }
     let tool = ToolSpec {
         name: fields.need("name")?,
-        description: fields.take("description")?,
+        description: fields.take_text("description")?,
         schema: fields.need_raw("input_schema")?,
         strict: fields.take("strict")?,
     };

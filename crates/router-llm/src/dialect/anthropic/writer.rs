@@ -7,26 +7,19 @@ use router_core::{
     chat::{Block, Event, Part, StopReason, Usage, fold},
     scan,
 };
-use serde::Serialize;
 
 use super::words::{UsageOut, stop_word};
-use crate::dialect::{ReplyWriter, Told, proof::UNSIGNED};
+use crate::dialect::{ReplyWriter, Told, json::JsonWriter, proof::UNSIGNED};
 
-#[derive(Serialize)]
 struct Message<'a> {
     id: &'a str,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    role: &'static str,
     model: &'a str,
-    content: Vec<Content<'a>>,
+    content: &'a [Part],
     stop_reason: Option<&'static str>,
     stop_sequence: Option<&'a str>,
     usage: UsageOut,
 }
 
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
 enum Content<'a> {
     Text { text: &'a str },
     Thinking { thinking: &'a str, signature: &'a str },
@@ -34,8 +27,6 @@ enum Content<'a> {
     ToolUse { id: &'a str, name: &'a str, input: Cow<'a, Raw> },
 }
 
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
 enum StreamEvent<'a> {
     MessageStart { message: Message<'a> },
     ContentBlockStart { index: usize, content_block: Content<'a> },
@@ -45,23 +36,57 @@ enum StreamEvent<'a> {
     MessageStop,
 }
 
-#[derive(Serialize)]
-#[serde(tag = "type")]
 enum Delta<'a> {
-    #[serde(rename = "text_delta")]
-    Text { text: &'a str },
-    #[serde(rename = "thinking_delta")]
-    Thinking { thinking: &'a str },
-    #[serde(rename = "signature_delta")]
-    Signature { signature: &'a str },
-    #[serde(rename = "input_json_delta")]
-    Arguments { partial_json: &'a str },
+    Text(&'a str),
+    Thinking(&'a str),
+    Signature(&'a str),
+    Arguments(&'a str),
 }
 
-#[derive(Serialize)]
 struct Ending<'a> {
     stop_reason: &'static str,
     stop_sequence: Option<&'a str>,
+}
+
+impl Message<'_> {
+    fn write(&self, json: &mut JsonWriter) {
+        json.object(|json| {
+            json.key("id").text(self.id);
+            json.key("type").text("message");
+            json.key("role").text("assistant");
+            json.key("model").text(self.model);
+            json.key("content").list(self.content.iter().filter_map(content), |json, content| content.write(json));
+            json.key("stop_reason").value(&self.stop_reason);
+            json.key("stop_sequence").value(&self.stop_sequence);
+            json.key("usage").value(&self.usage);
+        });
+    }
+}
+
+impl Content<'_> {
+    fn write(&self, json: &mut JsonWriter) {
+        json.object(|json| match self {
+            Self::Text { text } => {
+                json.key("type").text("text");
+                json.key("text").text(text);
+            }
+            Self::Thinking { thinking, signature } => {
+                json.key("type").text("thinking");
+                json.key("thinking").text(thinking);
+                json.key("signature").text(signature);
+            }
+            Self::RedactedThinking { data } => {
+                json.key("type").text("redacted_thinking");
+                json.key("data").text(data);
+            }
+            Self::ToolUse { id, name, input } => {
+                json.key("type").text("tool_use");
+                json.key("id").text(id);
+                json.key("name").text(name);
+                json.key("input").raw(input);
+            }
+        });
+    }
 }
 
 impl StreamEvent<'_> {
@@ -76,19 +101,57 @@ impl StreamEvent<'_> {
         }
     }
 
-    fn write(&self, out: &mut Vec<u8>) -> Result<()> {
+    fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"event: ");
         out.extend_from_slice(self.name().as_bytes());
         out.extend_from_slice(b"\ndata: ");
-        json(self, out)?;
+        let mut json = JsonWriter::after(std::mem::take(out));
+        json.object(|json| {
+            json.key("type").text(self.name());
+            self.members(json);
+        });
+        *out = json.into_bytes();
         out.extend_from_slice(b"\n\n");
-        Ok(())
+    }
+
+    fn members(&self, json: &mut JsonWriter) {
+        match self {
+            Self::MessageStart { message } => message.write(json.key("message")),
+            Self::ContentBlockStart { index, content_block } => {
+                json.key("index").value(index);
+                content_block.write(json.key("content_block"));
+            }
+            Self::ContentBlockDelta { index, delta } => {
+                let (kind, key, text) = delta.parts();
+                json.key("index").value(index);
+                json.key("delta").object(|json| {
+                    json.key("type").text(kind);
+                    json.key(key).text(text);
+                });
+            }
+            Self::ContentBlockStop { index } => json.key("index").value(index),
+            Self::MessageDelta { delta, usage } => {
+                json.key("delta").object(|json| {
+                    json.key("stop_reason").text(delta.stop_reason);
+                    json.key("stop_sequence").value(&delta.stop_sequence);
+                });
+                json.key("usage").value(usage);
+            }
+            Self::MessageStop => {}
+        }
     }
 }
 
-fn json(value: &impl Serialize, out: &mut Vec<u8>) -> Result<()> {
-    serde_json::to_writer(out, value)
-        .map_err(|error| Error::new(Kind::Internal, "a reply could not be written").because(error))
+impl<'a> Delta<'a> {
+    /// Its type, the key of what is added, and that.
+    const fn parts(&self) -> (&'static str, &'static str, &'a str) {
+        match self {
+            Self::Text(text) => ("text_delta", "text", text),
+            Self::Thinking(text) => ("thinking_delta", "thinking", text),
+            Self::Signature(proof) => ("signature_delta", "signature", proof),
+            Self::Arguments(json) => ("input_json_delta", "partial_json", json),
+        }
+    }
 }
 
 fn id(told: &Told) -> String {
@@ -115,15 +178,16 @@ impl ReplyWriter for WholeWriter {
         let id = folded.id.clone().unwrap_or_else(|| id(&self.told));
         let message = Message {
             id: &id,
-            kind: "message",
-            role: "assistant",
             model: &self.told.model,
-            content: folded.message.parts.iter().filter_map(content).collect(),
+            content: &folded.message.parts,
             stop_reason: Some(stop_word(folded.stop)),
             stop_sequence: folded.sequence.as_deref(),
             usage: folded.usage.into(),
         };
-        json(&message, out)
+        let mut json = JsonWriter::after(std::mem::take(out));
+        message.write(&mut json);
+        *out = json.into_bytes();
+        Ok(())
     }
 }
 
@@ -190,7 +254,7 @@ impl StreamWriter {
         Self { told, id: None, usage: Usage::default(), phase, index: 0, open: Open::Nothing, stop: None }
     }
 
-    fn event(&mut self, event: Event, out: &mut Vec<u8>) -> Result<()> {
+    fn event(&mut self, event: Event, out: &mut Vec<u8>) {
         match event {
             Event::Start { id, .. } => {
                 self.id = id;
@@ -198,85 +262,84 @@ impl StreamWriter {
             }
             Event::Usage(usage) => self.usage = usage,
             Event::Open(block) => {
-                self.start(out)?;
-                self.open(&block, out)?;
+                self.start(out);
+                self.open(&block, out);
             }
-            Event::Text(text) => self.delta(Delta::Text { text: &text }, out)?,
-            Event::Thinking(thinking) => self.delta(Delta::Thinking { thinking: &thinking }, out)?,
+            Event::Text(text) => self.delta(Delta::Text(&text), out),
+            Event::Thinking(thinking) => self.delta(Delta::Thinking(&thinking), out),
             Event::Signature(signature) => {
                 self.open = Open::Nothing;
-                self.delta(Delta::Signature { signature: &signature }, out)?;
+                self.delta(Delta::Signature(&signature), out);
             }
-            Event::Arguments(partial_json) => self.delta(Delta::Arguments { partial_json: &partial_json }, out)?,
-            Event::Close => self.close(out)?,
+            Event::Arguments(json) => self.delta(Delta::Arguments(&json), out),
+            Event::Close => self.close(out),
             Event::Stop { reason, sequence } => self.stop = Some((reason, sequence)),
         }
-        Ok(())
     }
 
-    fn start(&mut self, out: &mut Vec<u8>) -> Result<()> {
+    fn start(&mut self, out: &mut Vec<u8>) {
         if self.phase == Phase::Told {
-            return Ok(());
+            return;
         }
         self.phase = Phase::Told;
         let id = self.id.get_or_insert_with(|| id(&self.told));
         let message = Message {
             id,
-            kind: "message",
-            role: "assistant",
             model: &self.told.model,
-            content: Vec::new(),
+            content: &[],
             stop_reason: None,
             stop_sequence: None,
             usage: self.usage.into(),
         };
-        StreamEvent::MessageStart { message }.write(out)
+        StreamEvent::MessageStart { message }.write(out);
     }
 
-    fn open(&mut self, block: &Block, out: &mut Vec<u8>) -> Result<()> {
+    fn open(&mut self, block: &Block, out: &mut Vec<u8>) {
         let content_block = match block {
             Block::Text => Content::Text { text: "" },
             Block::Thinking => Content::Thinking { thinking: "", signature: "" },
             Block::RedactedThinking(data) => Content::RedactedThinking { data },
             Block::ToolUse { id, name } => Content::ToolUse { id, name, input: Cow::Owned(Raw::trusted("{}")) },
         };
-        StreamEvent::ContentBlockStart { index: self.index, content_block }.write(out)?;
+        StreamEvent::ContentBlockStart { index: self.index, content_block }.write(out);
         match block {
             Block::Thinking => self.open = Open::Unsigned,
-            Block::ToolUse { .. } => self.delta(Delta::Arguments { partial_json: "" }, out)?,
+            Block::ToolUse { .. } => self.delta(Delta::Arguments(""), out),
             Block::Text | Block::RedactedThinking(_) => {}
         }
-        Ok(())
     }
 
-    fn delta(&self, delta: Delta<'_>, out: &mut Vec<u8>) -> Result<()> {
-        StreamEvent::ContentBlockDelta { index: self.index, delta }.write(out)
+    fn delta(&self, delta: Delta<'_>, out: &mut Vec<u8>) {
+        StreamEvent::ContentBlockDelta { index: self.index, delta }.write(out);
     }
 
-    fn close(&mut self, out: &mut Vec<u8>) -> Result<()> {
+    fn close(&mut self, out: &mut Vec<u8>) {
         if self.open == Open::Unsigned {
-            self.delta(Delta::Signature { signature: UNSIGNED }, out)?;
+            self.delta(Delta::Signature(UNSIGNED), out);
         }
         self.open = Open::Nothing;
-        StreamEvent::ContentBlockStop { index: self.index }.write(out)?;
+        StreamEvent::ContentBlockStop { index: self.index }.write(out);
         self.index += 1;
-        Ok(())
     }
 }
 
 impl ReplyWriter for StreamWriter {
     fn write(&mut self, events: Vec<Event>, out: &mut Vec<u8>) -> Result<()> {
         for event in events {
-            self.event(event, out)?;
+            self.event(event, out);
         }
-        if self.phase == Phase::Begun { self.start(out) } else { Ok(()) }
+        if self.phase == Phase::Begun {
+            self.start(out);
+        }
+        Ok(())
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<()> {
-        self.start(out)?;
+        self.start(out);
         let (reason, sequence) = self.stop.take().unwrap_or((StopReason::EndTurn, None));
         let delta = Ending { stop_reason: stop_word(reason), stop_sequence: sequence.as_deref() };
-        StreamEvent::MessageDelta { delta, usage: self.usage.into() }.write(out)?;
-        StreamEvent::MessageStop.write(out)
+        StreamEvent::MessageDelta { delta, usage: self.usage.into() }.write(out);
+        StreamEvent::MessageStop.write(out);
+        Ok(())
     }
 }

@@ -30,8 +30,9 @@ const NOTHING: [&[u8]; 3] = [b"null", b"\"\"", b"[]"];
 /// Looks at one event, or at a whole reply.
 pub(super) fn look(event: &[u8], shape: Shape) -> Mark {
     if shape == Shape::Whole {
-        let Seen { mark, answered } = see(event);
-        return Mark { content: answered, last: answered, ..mark };
+        let Seen { mark, answered, ended } = see(event);
+        let json = ended && std::str::from_utf8(event).is_ok();
+        return Mark { content: answered, last: answered, json, ..mark };
     }
     match sse::read(event) {
         None => Mark { idle: true, ..Mark::default() },
@@ -46,12 +47,15 @@ struct Seen {
     mark: Mark,
     /// There is a choice.
     answered: bool,
+    /// It is an object, in order to its end.
+    ended: bool,
 }
 
 /// What is no JSON is seen up to where it breaks.
 fn see(json: &[u8]) -> Seen {
     let mut seen = Seen::default();
-    let _broken = chunk(&mut Scanner::trusted(json), &mut seen);
+    let mut scanner = Scanner::trusted(json);
+    seen.ended = chunk(&mut scanner, &mut seen).and_then(|()| scanner.end()).is_ok();
     seen
 }
 

@@ -309,6 +309,22 @@ fn a_whole_reply_is_read_like_a_stream() {
     }
 }
 
+#[test]
+fn a_whole_reply_that_is_looked_through_is_seen_to_be_json() {
+    let table: [(&[u8], bool); 6] = [
+        (WHOLE.as_bytes(), true),
+        (br#" {"choices":[{"message":{"content":"x"}}]} "#, true),
+        (br#"{"choices":[{"message":{"content":"x"}}]} x"#, false),
+        (br#"{"choices":[{"message":{"content":tru}}]}"#, false),
+        (b"{\"choices\":[{\"message\":{\"content\":\"\xff\"}}]}", false),
+        // It is, but nobody looked.
+        (b"[]", false),
+    ];
+    for (body, json) in table {
+        assert_eq!(OPENAI_CHAT.scan(body, Shape::Whole).json, json, "{}", String::from_utf8_lossy(body));
+    }
+}
+
 fn told(usage: bool) -> Told {
     Told { usage, ..Told::of("r1", "alias", 1_700_000_000) }
 }

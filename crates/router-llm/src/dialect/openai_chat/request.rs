@@ -13,7 +13,7 @@ use super::{
 };
 use crate::dialect::{
     abroad::CUSTOM_TOOLS,
-    fields::{Fields, Json, Misfit, list, read},
+    fields::{Fields, Json, Misfit, list, read, text},
 };
 
 /// Reads a question.
@@ -168,7 +168,7 @@ fn custom_call(id: String, mut custom: Fields<'_>) -> Result<Part, Misfit> {
 /// The content of a message: a text, or a list of parts.
 fn parts<'a>(content: Json<'a>, outer: &Fields<'a>) -> Result<Vec<Part>, Misfit> {
     if content.get().starts_with('"') {
-        return Ok(vec![Part::Text(read(content)?)]);
+        return Ok(vec![Part::Text(text(content)?)]);
     }
     let mut parts = Vec::new();
     for (index, value) in list(content)?.into_iter().enumerate() {
@@ -183,7 +183,7 @@ fn part<'a>(value: Json<'a>, outer: &Fields<'a>) -> Result<Vec<Part>, Misfit> {
     let carried = || vec![Part::Other { dialect: NAME, raw: outer.raw(value) }];
     let kind: String = fields.need("type")?;
     let part = match kind.as_str() {
-        "text" => Part::Text(fields.need("text")?),
+        "text" => Part::Text(fields.need_text("text")?),
         "refusal" => Part::Text(fields.need("refusal")?),
         "image_url" => return image(&mut fields),
         "file" => match file(&mut fields)? {

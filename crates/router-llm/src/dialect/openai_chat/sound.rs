@@ -1,6 +1,9 @@
 //! A look at a schema, without building it, that tells whether OpenAI takes it as it is: an agent sends the same dozens of
 //! tools with every question, and hardly ever one that has to be changed.
 
+use std::borrow::Cow;
+
+use memchr::memchr;
 use router_core::{
     Raw,
     scan::{self, Flaw, Scanner},
@@ -68,8 +71,8 @@ fn object(scanner: &mut Scanner<'_>) -> Result<Look, Flaw> {
     let (mut keys, mut below) = (Keys::default(), true);
     let mut place = scanner.object()?;
     while let Some(key) = scanner.key(&mut place)? {
-        let key = scan::text(scanner.seen(key)).unwrap_or_default();
-        if key == "type" {
+        let key = meant(scanner.seen(key));
+        if *key == *b"type" {
             keys.kind = None;
             if scanner.peek() == Some(b'"') {
                 let kind = scanner.value()?;
@@ -78,9 +81,9 @@ fn object(scanner: &mut Scanner<'_>) -> Result<Look, Flaw> {
             }
         }
         match &*key {
-            "items" => keys.items = true,
-            "properties" => keys.properties = true,
-            key => keys.refused_on_top |= key == "$schema" || BRANCHES.contains(&key),
+            b"items" => keys.items = true,
+            b"properties" => keys.properties = true,
+            key => keys.refused_on_top |= key == b"$schema" || BRANCHES.iter().any(|branch| branch.as_bytes() == key),
         }
         below &= value(scanner)?.lists_have_items;
     }
@@ -88,6 +91,14 @@ fn object(scanner: &mut Scanner<'_>) -> Result<Look, Flaw> {
         fits_on_top: keys.kind == Some(Type::Object) && keys.properties && !keys.refused_on_top,
         lists_have_items: below && (keys.kind != Some(Type::Array) || keys.items),
     })
+}
+
+/// What a key says that stands in quotes.
+fn meant(key: &[u8]) -> Cow<'_, [u8]> {
+    match key {
+        [b'"', plain @ .., b'"'] if memchr(b'\\', plain).is_none() => Cow::Borrowed(plain),
+        _ => Cow::Owned(scan::text(key).unwrap_or_default().into_owned().into_bytes()),
+    }
 }
 
 fn named(kind: &[u8]) -> Option<Type> {

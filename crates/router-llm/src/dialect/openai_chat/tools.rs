@@ -54,7 +54,7 @@ fn function(mut function: Fields<'_>) -> Result<ToolSpec, Misfit> {
     let schema = function.take_value("parameters").map(|value| function.raw(value));
     Ok(ToolSpec {
         name: function.need("name")?,
-        description: function.take("description")?,
+        description: function.take_text("description")?,
         schema: typed(schema.unwrap_or_else(|| Raw::trusted("{}"))),
         strict: function.take("strict")?,
     })
