@@ -53,6 +53,12 @@ pub fn get(object: &Raw, key: &str) -> Option<Raw> {
     None
 }
 
+/// Where in the bytes of an object the value of `key` stands.
+pub fn place(object: &Raw, key: &str) -> Option<Range<usize>> {
+    let found = members(object).into_iter().find(|member| name(object, member) == key);
+    found.map(|member| member.value)
+}
+
 /// The value at a path of keys.
 pub fn get_path(object: &Raw, path: &[&str]) -> Option<Raw> {
     path.iter().try_fold(object.clone(), |object, key| get(&object, key))

@@ -11,7 +11,7 @@ use router_core::{
 use tokio::sync::{broadcast, watch};
 
 use crate::{
-    catalog::Offer,
+    catalog::{Offer, Terms},
     client::ServerState,
     rpc::RpcError,
     view::{Remark, Revision, ServerView},
@@ -90,7 +90,7 @@ impl Fake {
             view: Arc::new(Door(Arc::clone(self))),
             trusted: true,
             cached_tools: Vec::new(),
-            hidden_tools: Vec::new(),
+            terms: Terms::default(),
         }
     }
 }

@@ -9,7 +9,7 @@ use http::{Method, Request};
 use http_body_util::BodyExt;
 use router_core::{Caller, Cx, Upstream};
 use router_mcp::{
-    catalog::{Catalog, Offer},
+    catalog::{Catalog, Offer, Terms},
     client::{Launch, McpServer, Program, Reach, ServerSpec, ServerState},
     seal::Seal,
     server::{Front, Setup},
@@ -42,9 +42,9 @@ impl Bench {
             view: Arc::clone(&server) as _,
             trusted: false,
             cached_tools: Vec::new(),
-            hidden_tools: Vec::new(),
+            terms: Terms::default(),
         };
-        let catalog = Catalog::new(vec![offer], &tasks);
+        let catalog = Catalog::new(vec![offer], &tasks, [7; 32]);
         let front = Front::new(Setup {
             tools: catalog.clone().boxed(),
             lookups: catalog.clone().boxed(),

@@ -57,7 +57,14 @@ pub enum Command {
         server: String,
     },
     /// Serve one MCP client over standard input and output.
-    Stdio,
+    Stdio {
+        /// Only this view of the configuration.
+        #[arg(long, value_name = "NAME")]
+        view: Option<String>,
+        /// Only this server, under its own names.
+        #[arg(long, value_name = "NAME", conflicts_with = "view")]
+        server: Option<String>,
+    },
     /// Show the MCP servers of the router that runs on this machine, or order them about.
     Servers {
         /// `list` when nothing is said.
@@ -117,11 +124,12 @@ mod tests {
 
     #[test]
     fn flags_stand_before_and_after_a_command() {
-        let cases: [(&[&str], Option<Command>); 4] = [
+        let cases: [(&[&str], Option<Command>); 5] = [
             (&[], None),
             (&["--config", "a.yaml"], None),
             (&["check", "--config", "a.yaml"], Some(Command::Check)),
-            (&["--config", "a.yaml", "stdio"], Some(Command::Stdio)),
+            (&["stdio", "--view", "dev"], Some(Command::Stdio { view: Some("dev".into()), server: None })),
+            (&["--config", "a.yaml", "stdio"], Some(Command::Stdio { view: None, server: None })),
         ];
         for (words, command) in cases {
             let cli = Cli::try_parse_from(std::iter::once("mcp-router").chain(words.iter().copied())).unwrap();
@@ -140,6 +148,8 @@ mod tests {
 
     #[test]
     fn a_wrong_word_is_a_usage_error() {
+        let error = Cli::try_parse_from(["mcp-router", "stdio", "--view", "a", "--server", "b"]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ArgumentConflict);
         let error = Cli::try_parse_from(["mcp-router", "sevre"]).unwrap_err();
         assert_eq!((error.kind(), error.exit_code()), (ErrorKind::InvalidSubcommand, 2));
     }

@@ -9,7 +9,9 @@ use std::{
     time::Duration,
 };
 
-use router_core::{BoxUpstream, Cx, MemoryStore, Name, Result, chat::Chat, embed::Embed, layer::guard::Standing};
+use router_core::{
+    BoxUpstream, Cx, Error, Kind, MemoryStore, Name, Result, chat::Chat, embed::Embed, layer::guard::Standing,
+};
 use router_llm::{
     enhance::ClientRules,
     models::{KnownModels, ModelCard},
@@ -106,6 +108,58 @@ pub struct Mcp {
     pub office: Arc<Office>,
     /// Who we are to those who sign them in, where they can read it.
     pub description: Option<serde_json::Value>,
+    /// Selections of them.
+    pub views: BTreeMap<Name, Arc<Front>>,
+    /// Callers who see only some views, by their names: at `/mcp` the first of them.
+    pub bound: BTreeMap<Name, Vec<Name>>,
+    /// The views whose tools may be searched for.
+    pub lazy: Vec<Name>,
+}
+
+/// Where a client of MCP knocks.
+#[derive(Clone, Copy, Debug)]
+pub enum Place<'a> {
+    /// `/mcp`.
+    All,
+    /// `/mcp/{server}`.
+    Server(&'a str),
+    /// `/mcp/v/{view}`.
+    View(&'a str),
+}
+
+impl Mcp {
+    /// What a caller finds at a place. What is not for him looks as if it were not there.
+    pub fn front(&self, caller: &str, place: Place<'_>) -> Result<&Arc<Front>> {
+        let bound = self.bound.get(caller);
+        let found = match (bound, place) {
+            (None, Place::All) => Some(&self.all),
+            (None, Place::Server(name)) => self.each.get(name),
+            (None, Place::View(name)) => self.views.get(name),
+            (Some(views), Place::All) => views.first().and_then(|view| self.views.get(view)),
+            (Some(views), Place::View(name)) if views.iter().any(|view| **view == *name) => self.views.get(name),
+            (Some(_), Place::Server(_) | Place::View(_)) => None,
+        };
+        found.ok_or_else(|| self.nothing(bound, place))
+    }
+
+    fn nothing(&self, bound: Option<&Vec<Name>>, place: Place<'_>) -> Error {
+        let (what, known): (_, Vec<&str>) = match (place, bound) {
+            (Place::View(name), None) => (format!("view {name:?}"), self.views.keys().map(|name| &**name).collect()),
+            (Place::View(name), Some(views)) => (format!("view {name:?}"), views.iter().map(|name| &**name).collect()),
+            (Place::Server(name), None) => {
+                (format!("MCP server {name:?}"), self.each.keys().map(|name| &**name).collect())
+            }
+            (Place::Server(name), Some(_)) => (format!("MCP server {name:?}"), Vec::new()),
+            (Place::All, _) => ("view for this key".to_owned(), Vec::new()),
+        };
+        let hint = match (known.as_slice(), place, bound) {
+            ([], _, Some(_)) => "this key sees the views it is for: /mcp is the first of them".to_owned(),
+            ([], Place::View(_), None) => "add it under `views` of the configuration".to_owned(),
+            ([], Place::Server(_) | Place::All, None) => "add it under `mcpServers` of the configuration".to_owned(),
+            (known, _, _) => format!("there are: {}", known.join(", ")),
+        };
+        Error::new(Kind::NotFound, format!("there is no {what}")).hint(hint)
+    }
 }
 
 /// Something whose health is told.

@@ -27,6 +27,7 @@ use clap::Parser;
 use crate::{
     cli::{Cli, Command, Flags, ServersOrder},
     config::{Config, Environment, Warning},
+    gateway::Place,
     telemetry::log,
 };
 
@@ -42,7 +43,9 @@ fn main() -> ExitCode {
     let Cli { flags, command } = Cli::parse();
     match command.unwrap_or(Command::Serve) {
         Command::Serve => with_config(&flags, run_serve),
-        Command::Stdio => with_config(&flags, run_stdio),
+        Command::Stdio { view, server } => {
+            with_config(&flags, |config| run_stdio(config, view.as_deref(), server.as_deref()))
+        }
         Command::Login { server } => with_config(&flags, |config| run_quietly(login::login(config, server))),
         Command::Logout { server } => with_config(&flags, |config| run_quietly(login::logout(config, server))),
         Command::Check => with_config(&flags, |config| print(&format!("{}: ok\n", place(&config)))),
@@ -78,8 +81,13 @@ fn run_serve(config: Config) -> ExitCode {
     run(&config.log.clone(), serve::serve(config))
 }
 
-fn run_stdio(config: Config) -> ExitCode {
-    run(&config.log.clone(), serve::serve_stdio(config))
+fn run_stdio(config: Config, view: Option<&str>, server: Option<&str>) -> ExitCode {
+    let place = match (view, server) {
+        (Some(view), _) => Place::View(view),
+        (None, Some(server)) => Place::Server(server),
+        (None, None) => Place::All,
+    };
+    run(&config.log.clone(), serve::serve_stdio(config, place))
 }
 
 /// Runs what speaks to a person: what is worth a line of the log is told by it.

@@ -11,7 +11,7 @@ use tokio::{
 use crate::{
     config::{Address, Config, ProviderSettings},
     control,
-    gateway::Gateway,
+    gateway::{Gateway, Place},
     http::{
         House, accept,
         door::{Door, KeyHolder},
@@ -53,11 +53,12 @@ pub async fn serve(mut config: Config) -> Result<()> {
 }
 
 /// Serves one MCP client on stdin and stdout, until it closes them or a signal says stop.
-pub async fn serve_stdio(config: Config) -> Result<()> {
+pub async fn serve_stdio(config: Config, place: Place<'_>) -> Result<()> {
     let shutdown = Shutdown::default();
     shutdown.on_signal().context("cannot hear signals")?;
     let mcp = wire::mcp(&config, &Metrics::new(), &shutdown)?;
-    shutdown.begin.run_until_cancelled(stdio::serve(&mcp.all)).await;
+    let front = mcp.front(stdio::CALLER, place)?;
+    shutdown.begin.run_until_cancelled(stdio::serve(front)).await;
     shutdown.complete().await;
     Ok(())
 }

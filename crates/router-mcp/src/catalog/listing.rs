@@ -1,118 +1,25 @@
-//! One list of one server: its pages put together, its items read only as far as routing needs.
+//! One list of one server: its pages put together, without what is not to be seen of it.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
-use router_core::{Raw, tool::What};
+use router_core::Raw;
 use tokio::time::Instant;
 
-use super::{JOINT, Offer};
-use crate::{fields, mirror::Mirror, rpc};
+use super::{
+    Terms,
+    item::{Blemish, Item},
+    list::List,
+};
+use crate::fields;
 
 /// How many items of one list are kept.
 const MAX_ITEMS: usize = 1_000;
 /// How long a list counts as fresh whose server gives no time but tells its changes.
 const UNTIMED: Duration = Duration::from_mins(5);
-
-/// The lists of the protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum List {
-    Tools,
-    Resources,
-    Templates,
-    Prompts,
-}
-
-impl List {
-    pub(crate) const fn what(self) -> What {
-        match self {
-            Self::Tools => What::Tools,
-            Self::Resources => What::Resources,
-            Self::Templates => What::ResourceTemplates,
-            Self::Prompts => What::Prompts,
-        }
-    }
-
-    /// The capability without which a server has no such list.
-    pub(crate) const fn capability(self) -> &'static str {
-        match self {
-            Self::Tools => "tools",
-            Self::Resources | Self::Templates => "resources",
-            Self::Prompts => "prompts",
-        }
-    }
-
-    /// Where the items stand in a result.
-    pub(crate) const fn field(self) -> &'static str {
-        match self {
-            Self::Tools => "tools",
-            Self::Resources => "resources",
-            Self::Templates => "resourceTemplates",
-            Self::Prompts => "prompts",
-        }
-    }
-
-    pub(crate) const fn singular(self) -> &'static str {
-        match self {
-            Self::Tools => "tool",
-            Self::Resources => "resource",
-            Self::Templates => "resource template",
-            Self::Prompts => "prompt",
-        }
-    }
-
-    /// What identifies an item.
-    const fn key(self) -> &'static str {
-        match self {
-            Self::Tools | Self::Prompts => "name",
-            Self::Resources => "uri",
-            Self::Templates => "uriTemplate",
-        }
-    }
-
-    /// Names get their server's prefix; a URI is the same everywhere.
-    const fn is_named(self) -> bool {
-        matches!(self, Self::Tools | Self::Prompts)
-    }
-}
-
-/// One tool, resource, template or prompt.
-#[derive(Clone, Debug)]
-pub(super) struct Item {
-    /// Its own name, or URI.
-    pub(super) key: Arc<str>,
-    /// As the server wrote it.
-    own: Raw,
-    /// The same with the server's prefix.
-    joined: Raw,
-    pub(super) read_only: bool,
-    pub(super) idempotent: bool,
-    pub(super) mirrors: Arc<[Mirror]>,
-}
-
-impl Item {
-    fn read(list: List, server: &str, own: Raw) -> Option<Self> {
-        let key = fields::text(&own, list.key())?;
-        let joined = if list.is_named() {
-            fields::with_field(&own, "name", &rpc::quoted(&format!("{server}{JOINT}{key}")))
-        } else {
-            own.clone()
-        };
-        let mut item =
-            Self { key: key.into(), own, joined, read_only: false, idempotent: false, mirrors: Arc::default() };
-        if list == List::Tools {
-            item.read_tool();
-        }
-        Some(item)
-    }
-
-    fn read_tool(&mut self) {
-        if let Some(annotations) = fields::get(&self.own, "annotations") {
-            self.read_only = fields::is_true(&annotations, "readOnlyHint");
-            self.idempotent = fields::is_true(&annotations, "idempotentHint");
-        }
-        self.mirrors = Mirror::all(&self.own);
-    }
-}
 
 /// What a server said it has, when, and for how long.
 #[derive(Debug)]
@@ -120,13 +27,14 @@ pub(super) struct Listing {
     list: List,
     pub(super) items: Vec<Item>,
     index: HashMap<Arc<str>, usize>,
-    /// The result of the first page, for what else stands in it.
-    frame: Raw,
+    /// The result of the first page without its items, for what else stands in it.
+    pub(super) frame: Raw,
     /// How long it is fresh, where the server said so.
     ttl: Option<Duration>,
-    public: bool,
+    pub(super) public: bool,
     pub(super) revision: u64,
     fetched: Instant,
+    blemishes: BTreeMap<Blemish, usize>,
 }
 
 impl Listing {
@@ -141,39 +49,50 @@ impl Listing {
             public: true,
             revision,
             fetched: Instant::now(),
+            blemishes: BTreeMap::new(),
         }
     }
 
     /// Adds a page and tells where the next one begins.
-    pub(super) fn add(&mut self, offer: &Offer, page: &Raw) -> Option<Raw> {
+    pub(super) fn add(&mut self, terms: &Terms, page: &Raw) -> Option<Raw> {
         if self.items.is_empty() {
-            self.frame = page.clone();
+            let frame = fields::with_field(page, self.list.field(), &Raw::trusted("[]"));
+            self.frame = fields::without_field(&frame, "nextCursor");
         }
         let ttl = fields::number(page, "ttlMs").map(Duration::from_millis);
         self.ttl = [self.ttl, ttl].into_iter().flatten().min();
         self.public &= fields::text(page, "cacheScope").as_deref() == Some("public");
         let items = fields::get(page, self.list.field()).map(|items| fields::elements(&items)).unwrap_or_default();
         for own in items {
-            self.push(offer, own);
+            if let Some(blemish) = self.push(terms, own) {
+                *self.blemishes.entry(blemish).or_default() += 1;
+            }
         }
         fields::get(page, "nextCursor").filter(|cursor| cursor.bytes().len() > 2 && self.items.len() < MAX_ITEMS)
     }
 
-    fn push(&mut self, offer: &Offer, own: Raw) {
-        let server = &*offer.name;
-        let Some(item) = Item::read(self.list, server, own) else {
-            tracing::debug!(server, list = self.list.field(), "an item without a name is left out");
-            return;
-        };
-        if self.list == List::Tools && offer.hides(&item.key) {
-            return;
+    fn push(&mut self, terms: &Terms, own: Raw) -> Option<Blemish> {
+        if self.items.len() >= MAX_ITEMS {
+            return Some(Blemish::TooMany);
         }
-        if self.items.len() >= MAX_ITEMS || self.index.contains_key(&item.key) {
-            tracing::debug!(server, item = %item.key, "an item too many, or named twice, is left out");
-            return;
+        let (item, blemish) = Item::read(self.list, terms, own);
+        let Some(item) = item else { return blemish };
+        if !terms.filters.of(self.list).passes(&item.key) {
+            return None;
+        }
+        if self.index.contains_key(&item.key) {
+            return Some(Blemish::Twin);
         }
         self.index.insert(Arc::clone(&item.key), self.items.len());
         self.items.push(item);
+        blemish
+    }
+
+    /// What there was to find fault with, in words; `None` when there was nothing.
+    pub(super) fn faults(&self) -> Option<String> {
+        let told = self.blemishes.iter().map(|(blemish, count)| format!("{count} {}", blemish.as_str()));
+        let told: Vec<_> = told.collect();
+        (!told.is_empty()).then(|| told.join(", "))
     }
 
     /// A list that is not the server's latest word is asked for again next time.
@@ -186,43 +105,36 @@ impl Listing {
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&Item> {
-        self.items.get(*self.index.get(key)?)
+        self.items.get(self.place(key)?)
     }
 
-    /// The list as its server has it, all pages as one.
-    pub(super) fn page(&self) -> Raw {
-        let items = fields::array(self.items.iter().map(|item| &item.own));
-        let (ttl, scope) = hints(self.left(), self.public);
-        let page = fields::without_field(&self.frame, "nextCursor");
-        fields::with_fields(&page, &[(self.list.field(), &items), ("ttlMs", &ttl), ("cacheScope", &scope)])
+    pub(super) fn place(&self, key: &str) -> Option<usize> {
+        self.index.get(key).copied()
     }
 
     /// What is left of the time that the server gave it.
-    fn left(&self) -> Duration {
+    pub(super) fn left(&self) -> Duration {
         self.ttl.unwrap_or_default().saturating_sub(self.fetched.elapsed())
     }
 }
 
-/// Several lists as one, in their order. Of two items with one URI the first stays. The list is as fresh as its oldest
-/// part, and not at all when a part is missing.
-pub(super) fn merged(list: List, listings: &[&Arc<Listing>], missing: bool) -> Raw {
-    let mut seen = HashMap::new();
-    let mut items = Vec::new();
-    for (server, listing) in listings.iter().enumerate() {
-        for item in &listing.items {
-            if list.is_named() || *seen.entry(&*item.key).or_insert(server) == server {
-                items.push(&item.joined);
-            }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::raw;
+
+    #[test]
+    fn a_server_has_its_bound_and_what_is_beyond_is_counted() {
+        for (count, kept, faults) in [
+            (MAX_ITEMS, MAX_ITEMS, None),
+            (MAX_ITEMS + 1, MAX_ITEMS, Some("1 left out: more than 1000".to_owned())),
+            (100 * MAX_ITEMS, MAX_ITEMS, Some("99000 left out: more than 1000".to_owned())),
+        ] {
+            let tools: Vec<String> = (0..count).map(|number| format!(r#"{{"name":"t{number}"}}"#)).collect();
+            let mut listing = Listing::new(List::Tools, 0);
+            let page = raw(&format!(r#"{{"tools":[{}],"nextCursor":"more"}}"#, tools.join(",")));
+            listing.add(&Terms::default(), &page);
+            assert_eq!((listing.items.len(), listing.faults()), (kept, faults));
         }
     }
-    let ttl = listings.iter().map(|listing| listing.left()).min().filter(|_| !missing);
-    let public = !listings.is_empty() && listings.iter().all(|listing| listing.public);
-    let (ttl, scope) = hints(ttl.unwrap_or_default(), public);
-    let fields = [(list.field(), &fields::array(items)), ("ttlMs", &ttl), ("cacheScope", &scope)];
-    fields::with_fields(&fields::empty(), &fields)
-}
-
-fn hints(ttl: Duration, public: bool) -> (Raw, Raw) {
-    let scope = Raw::trusted(if public { "\"public\"" } else { "\"private\"" });
-    (Raw::trusted(ttl.as_millis().to_string()), scope)
 }

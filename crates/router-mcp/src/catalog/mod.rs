@@ -1,13 +1,28 @@
 //! The catalog: the union of what many servers offer, under names that cannot collide.
 
+mod amend;
+mod board;
 mod changes;
+mod cursor;
+mod filter;
+mod item;
+mod lazy;
+mod list;
 mod listing;
+mod naming;
 mod near;
+mod page;
+mod search;
 mod shelf;
+mod spec;
 mod talk;
 #[cfg(test)]
 mod tests;
 mod uri;
+mod view;
+#[cfg(test)]
+mod view_tests;
+mod words;
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,18 +33,27 @@ use router_core::{
 };
 use tokio_util::task::TaskTracker;
 
-pub use changes::{Changed, Changes};
-pub(crate) use listing::List;
-pub(crate) use talk::Remarks;
+pub use self::{
+    amend::Override,
+    changes::{Changed, Changes},
+    filter::{Filter, Filters},
+    lazy::{Counted, Laziness, Lazy, Meaning, Tokens},
+    naming::Prefix,
+    spec::{Alias, Terms, ViewSpec},
+};
+pub(crate) use self::{list::List, page::Page, talk::Remarks};
 
 use self::{
-    listing::{Item, Listing},
-    shelf::{Known, Shelf},
+    board::{Board, Listings},
+    cursor::Cursors,
+    item::Item,
+    lazy::{Desk, Passed},
+    listing::Listing,
+    page::Extent,
+    shelf::{Company, Known, Shelf},
+    view::View,
 };
 use crate::{fields, mirror::Mirror, rpc, view::ServerView};
-
-/// Between a server's name and its own name for a tool or prompt.
-const JOINT: &str = "__";
 
 /// One server, as the catalog needs it.
 #[derive(Clone)]
@@ -47,123 +71,200 @@ pub struct Offer {
     /// Whose results may be kept: a tool's own name (the operator's word), or a pattern with `*` for those that call
     /// themselves read-only.
     pub cached_tools: Vec<String>,
-    /// Which of its tools nobody is to see or to call: own names, or patterns with `*`.
-    pub hidden_tools: Vec<String>,
+    /// On which terms its things are offered.
+    pub terms: Terms,
 }
 
-impl Offer {
-    fn hides(&self, tool: &str) -> bool {
-        self.hidden_tools.iter().any(|pattern| uri::matches_glob(pattern, tool))
-    }
-}
-
-/// By which names tools and prompts are offered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Naming {
-    /// `server__tool`.
-    Joined,
-    /// As the one server has them.
-    Plain,
-}
-
-/// Many servers as one, or one alone. Cloning it shares what is known of their lists.
+/// Many servers as one, some of them, or one alone. Cloning it shares what is known of their lists.
 #[derive(Clone)]
 pub struct Catalog {
     shelves: Arc<[Arc<Shelf>]>,
-    naming: Naming,
+    view: Arc<View>,
+    tasks: TaskTracker,
+    cursors: Cursors,
+}
+
+/// A thing that somebody named.
+enum Found {
+    /// A server has it: the list, and the place on it.
+    Item(usize, Arc<Listing>, usize),
+    /// A server could have it that has not told what it has.
+    Perhaps(usize, Arc<str>),
 }
 
 impl Catalog {
-    /// The union of `offers`, in their order. `tasks` runs what refreshes the lists.
-    pub fn new(offers: Vec<Offer>, tasks: &TaskTracker) -> Self {
-        let shelves = offers.into_iter().map(|offer| Arc::new(Shelf::new(offer, tasks.clone()))).collect();
-        Self { shelves, naming: Naming::Joined }
+    /// The union of `offers`, in their order. `tasks` runs what refreshes the lists; `key` is what cursors are known by.
+    pub fn new(offers: Vec<Offer>, tasks: &TaskTracker, key: [u8; 32]) -> Self {
+        let shelves: Arc<[_]> = offers.into_iter().map(|offer| Arc::new(Shelf::new(offer, tasks.clone()))).collect();
+        let cursors = Cursors::new(key);
+        let view = Arc::new(View::new(ViewSpec::default(), &shelves, cursors.clone(), None));
+        Self { shelves, view, tasks: tasks.clone(), cursors }
+    }
+
+    /// What `spec` shows of the same servers.
+    #[must_use]
+    pub fn view(&self, spec: ViewSpec) -> Self {
+        let is_in = |name: &&Name| spec.servers.as_ref().is_none_or(|servers| servers.contains(name));
+        let servers = self.shelves.iter().map(|shelf| &shelf.offer.name).filter(is_in);
+        let desk = Desk::new(&spec.lazy, servers.map(|name| &**name));
+        let view = Arc::new(View::new(spec, &self.shelves, self.cursors.clone(), desk));
+        Self { view, ..self.clone() }
     }
 
     /// One of its servers alone, under its own names.
     pub fn single(&self, name: &str) -> Option<Self> {
         let server = self.shelves.iter().find(|server| &*server.offer.name == name)?;
-        Some(Self { shelves: [Arc::clone(server)].into(), naming: Naming::Plain })
+        let (private, page_size) = (self.view.spec.private, self.view.spec.page_size);
+        let spec = ViewSpec { name: format!("/mcp/{name}").into(), private, page_size, ..ViewSpec::default() };
+        Some(Self { view: Arc::new(View::single(spec, server, self.cursors.clone())), ..self.clone() })
+    }
+
+    /// Its name in the configuration.
+    pub fn name(&self) -> &Name {
+        &self.view.spec.name
     }
 
     /// The names of its servers.
     pub fn servers(&self) -> impl Iterator<Item = &Name> {
-        self.shelves.iter().map(|server| &server.offer.name)
+        self.view.servers.iter().map(|shown| &shown.shelf.offer.name)
     }
 
     /// Hears when the lists change.
     pub fn changes(&self) -> Changes {
-        Changes::of(self.shelves.iter().map(|server| server.offer.view.revisions()))
+        Changes::of(self)
     }
 
     /// Whether a server that has been reached offers this, or one that has not might.
     pub(crate) fn may_have(&self, capability: &str) -> bool {
-        self.shelves.iter().any(|server| server.may_have(capability))
+        let ours = capability == "tools" && self.view.desk.is_some();
+        ours || self.view.servers.iter().any(|shown| shown.shelf.may_have(capability))
     }
 
     /// What is said of an extension of the protocol by the first server that has it.
     pub(crate) fn extension(&self, name: &str) -> Option<Raw> {
-        self.shelves.iter().find_map(|server| server.said(&["extensions", name]))
+        self.view.servers.iter().find_map(|server| server.shelf.said(&["extensions", name]))
     }
 
     /// How its servers want to be used.
     pub(crate) fn instructions(&self) -> Option<String> {
-        let said =
-            self.shelves.iter().filter_map(|server| Some((&server.offer.name, server.offer.view.instructions()?)));
-        let parts: Vec<_> = match self.naming {
-            Naming::Plain => said.map(|(_, text)| text).collect(),
-            Naming::Joined => said.map(|(name, text)| format!("# {name}\n\n{text}")).collect(),
+        if let Some(instructions) = &self.view.spec.instructions {
+            return Some(instructions.clone());
+        }
+        let offers = self.view.servers.iter().map(|shown| &shown.shelf.offer);
+        let said = offers.filter_map(|offer| Some((&offer.name, offer.view.instructions()?)));
+        let parts: Vec<_> = match self.view.company {
+            Company::Alone => said.map(|(_, text)| text).collect(),
+            Company::Among => said.map(|(name, text)| format!("# {name}\n\n{text}")).collect(),
         };
         (!parts.is_empty()).then(|| parts.join("\n\n"))
     }
 
     /// Which arguments of a tool its clients repeat in HTTP headers, as far as the tool is known.
     pub(crate) fn mirrors(&self, tool: &str) -> Arc<[Mirror]> {
-        let found = self.locate(tool).and_then(|(server, own)| server.known(List::Tools)?.get(own).cloned());
-        found.map(|item| Arc::clone(&item.mirrors)).unwrap_or_default()
+        let mirrors = |item: &Item| Arc::clone(&item.mirrors);
+        let board = self.view.board(List::Tools);
+        if let Some(item) = board.find(tool).and_then(|entry| board.item(entry)) {
+            return mirrors(item);
+        }
+        let owner = self.view.owner(List::Tools, tool).and_then(|(server, own)| Some((self.shelf(server).ok()?, own)));
+        let listing = owner.and_then(|(shelf, own)| Some((shelf.known(List::Tools)?, own)));
+        listing.and_then(|(listing, own)| listing.get(own).map(mirrors)).unwrap_or_default()
     }
 
-    /// The server that a name belongs to, and its own name there. Of servers whose names begin alike the longest wins.
-    fn locate<'a>(&self, name: &'a str) -> Option<(&Arc<Shelf>, &'a str)> {
-        let owns = |server: &Shelf| match self.naming {
-            Naming::Plain => Some(name),
-            Naming::Joined => name.strip_prefix(&*server.offer.name)?.strip_prefix(JOINT),
+    fn shelf(&self, server: usize) -> Result<&Arc<Shelf>> {
+        let shown = self.view.servers.get(server);
+        shown.map(|shown| &shown.shelf).ok_or_else(|| Error::new(Kind::Internal, "a server that is not in the view"))
+    }
+
+    fn server(&self, server: usize) -> &str {
+        self.view.servers.get(server).map_or("", |shown| &*shown.shelf.offer.name)
+    }
+
+    /// Runs what nobody waits for.
+    fn background(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(work);
+    }
+
+    /// A page of a list.
+    pub(crate) async fn page(&self, list: List, params: Option<&Raw>) -> Result<Page> {
+        let desk = self.view.desk.as_ref().filter(|_| list == List::Tools);
+        if let Some(desk) = desk.filter(|desk| !desk.needs_lists()) {
+            self.view.servers.iter().for_each(|shown| shown.shelf.warm(list));
+            return Ok(desk.page(self.name(), &self.view.board(list)));
+        }
+        let (board, extent) = self.current(list).await?;
+        match desk.filter(|desk| desk.is_open(&board)) {
+            Some(desk) => Ok(desk.page(self.name(), &board)),
+            None => self.view.page(&board, params, extent),
+        }
+    }
+
+    /// What is on a list now. A server that cannot tell is left out, unless it stands alone.
+    async fn current(&self, list: List) -> Result<(Arc<Board>, Extent)> {
+        let board = self.view.board(list);
+        let is_fresh = |(shown, known): (&view::Shown, &Option<Arc<Listing>>)| match known {
+            Some(known) => shown.shelf.is_fresh(list, known),
+            None => !shown.shelf.may_have(list.capability()),
         };
-        let owners = self.shelves.iter().filter_map(|server| Some((server, owns(server)?)));
-        owners.min_by_key(|(_, own)| own.len())
+        if self.view.servers.iter().zip(&board.listings).all(is_fresh) {
+            return Ok((board, Extent::Whole));
+        }
+        let each = self.view.servers.iter().map(async |shown| shown.shelf.current(list, self.view.company).await);
+        let (mut listings, mut extent) = (Listings::new(), Extent::Whole);
+        for (shown, outcome) in self.view.servers.iter().zip(join_all(each).await) {
+            listings.push(match outcome {
+                Ok(listing) => listing,
+                Err(error) if self.view.company == Company::Alone => return Err(error),
+                Err(error) => {
+                    tracing::warn!(server = %shown.shelf.offer.name, list = list.field(), %error, "left out of a list");
+                    extent = Extent::Partial;
+                    None
+                }
+            });
+        }
+        Ok((self.view.board_of(list, listings), extent))
     }
 
-    async fn listings(&self, list: List) -> Vec<(&Arc<Shelf>, Result<Arc<Listing>>)> {
-        let each = self.shelves.iter().map(async |server| (server, server.current(list, self.naming).await));
-        join_all(each).await
-    }
-
-    /// One page that holds everything.
-    async fn union(&self, list: List, params: Option<&Raw>) -> Result<Answer> {
-        if params.and_then(|params| fields::get(params, "cursor")).is_some_and(|cursor| cursor.as_str() != "null") {
-            return Err(Error::new(Kind::Invalid, "unknown cursor: the list has one page only"));
+    /// What somebody means by a name. What is known decides before anybody is asked.
+    async fn find(&self, list: List, name: &str) -> Result<Found> {
+        let board = self.view.board(list);
+        if let Some(found) = on_board(&board, name) {
+            return Ok(found);
         }
-        let listings = self.listings(list).await;
-        if let (Naming::Plain, [(_, outcome)]) = (self.naming, &listings[..]) {
-            return outcome.clone().map(|listing| Answer::new(listing.page()));
+        let Some((server, own)) = self.view.owner(list, name) else {
+            let (board, _) = self.current(list).await?;
+            return on_board(&board, name).ok_or_else(|| self.unknown(list, name));
+        };
+        if !self.view.lets_through(list, server, own) {
+            return Err(self.unknown(list, name));
         }
-        for (server, outcome) in &listings {
-            if let Err(error) = outcome {
-                tracing::warn!(server = %server.offer.name, list = list.field(), %error, "left out of a list");
+        let owner = self.shelf(server)?;
+        if owner.known(list).is_none() && self.view.company == Company::Among && naming::may_be_made(name) {
+            // Only the list tells which name this was made of.
+            let (board, _) = self.current(list).await?;
+            if let Some(found) = on_board(&board, name) {
+                return Ok(found);
             }
         }
-        let missing = listings.iter().any(|(_, outcome)| outcome.is_err());
-        let known: Vec<_> = listings.iter().filter_map(|(_, outcome)| outcome.as_ref().ok()).collect();
-        Ok(Answer::new(listing::merged(list, &known, missing)))
+        match owner.find(list, own, self.view.company).await {
+            Known::Item(listing, place) => Ok(Found::Item(server, listing, place)),
+            // A name may be made of a longer one: whose it is, is then only seen on the list.
+            Known::Absent => on_board(&self.view.board(list), name).ok_or_else(|| self.unknown(list, name)),
+            Known::Nothing => Ok(Found::Perhaps(server, own.into())),
+        }
+    }
+
+    /// A tool as it is told, when it is there.
+    async fn definition(&self, name: &str) -> Option<Raw> {
+        match self.find(List::Tools, name).await {
+            Ok(Found::Item(_, listing, place)) => Some(listing.items.get(place)?.named(name)),
+            Ok(Found::Perhaps(..)) | Err(_) => None,
+        }
     }
 
     /// The error for a name that nobody has, with the nearest that somebody has.
     fn unknown(&self, list: List, name: &str) -> Error {
-        let known = self.shelves.iter().filter_map(|server| server.known(list).map(|listing| (server, listing)));
-        let mut names = Vec::new();
-        for (server, listing) in known {
-            names.extend(listing.items.iter().map(|item| self.public(&server.offer.name, &item.key)));
-        }
+        let names: Vec<String> = self.view.board(list).entries.iter().map(|entry| entry.name.to_string()).collect();
         let error = Error::new(Kind::NotFound, format!("unknown {}: {name}", list.singular()));
         match near::nearest(name, &names) {
             Some(near) => error.hint(format!("did you mean {near}?")),
@@ -171,22 +272,45 @@ impl Catalog {
         }
     }
 
-    fn public(&self, server: &str, own: &str) -> String {
-        match self.naming {
-            Naming::Plain => own.to_owned(),
-            Naming::Joined => format!("{server}{JOINT}{own}"),
+    /// Calls a tool of a server.
+    async fn call_tool(&self, cx: &Cx, mut call: ToolCall) -> Result<Answer> {
+        let name = Arc::clone(&call.name);
+        let server = match self.find(List::Tools, &name).await? {
+            Found::Item(server, listing, place) => {
+                if let Some(tool) = listing.items.get(place) {
+                    mark(&mut call, &self.shelf(server)?.offer, tool);
+                }
+                server
+            }
+            Found::Perhaps(server, own) => {
+                call.name = own;
+                server
+            }
+        };
+        let offer = &self.shelf(server)?.offer;
+        if let Some(said) = offer.terms.overrides.get(&*call.name) {
+            call.arguments = said.of_arguments(call.arguments.as_ref());
         }
+        offer.tools.call(cx, call).await.map_err(|error| error.at(&offer.name))
     }
 
     async fn prompt(&self, cx: &Cx, lookup: Lookup) -> Result<Answer> {
         let params = required(lookup.params.as_ref())?;
         let name = fields::text(params, "name").ok_or_else(|| missing("name"))?;
-        let (server, own) = self.locate(&name).ok_or_else(|| self.unknown(List::Prompts, &name))?;
-        if let Known::Absent = server.find(List::Prompts, own, self.naming).await {
-            return Err(self.unknown(List::Prompts, &name));
-        }
-        let params = fields::with_field(params, "name", &rpc::quoted(own));
-        server.lookup(cx, Lookup { params: Some(params), ..lookup }).await
+        let (server, own) = self.named_prompt(&name).await?;
+        let params = fields::with_field(params, "name", &rpc::quoted(&own));
+        self.shelf(server)?.lookup(cx, Lookup { params: Some(params), ..lookup }).await
+    }
+
+    /// Whose a prompt is, and its server's own name for it.
+    async fn named_prompt(&self, name: &str) -> Result<(usize, Arc<str>)> {
+        Ok(match self.find(List::Prompts, name).await? {
+            Found::Item(server, listing, place) => {
+                let item = listing.items.get(place).ok_or_else(|| self.unknown(List::Prompts, name))?;
+                (server, Arc::clone(&item.key))
+            }
+            Found::Perhaps(server, own) => (server, own),
+        })
     }
 
     async fn resource(&self, cx: &Cx, lookup: Lookup) -> Result<Answer> {
@@ -199,43 +323,48 @@ impl Catalog {
         let params = required(lookup.params.as_ref())?;
         let reference = fields::get(params, "ref").ok_or_else(|| missing("ref"))?;
         if let Some(name) = fields::text(&reference, "name") {
-            let (server, own) = self.locate(&name).ok_or_else(|| self.unknown(List::Prompts, &name))?;
-            let params = fields::with_path(params, &["ref", "name"], &rpc::quoted(own));
-            return server.lookup(cx, Lookup { params: Some(params), ..lookup }).await;
+            let (server, own) = self.named_prompt(&name).await?;
+            let params = fields::with_path(params, &["ref", "name"], &rpc::quoted(&own));
+            return self.shelf(server)?.lookup(cx, Lookup { params: Some(params), ..lookup }).await;
         }
         let uri = fields::text(&reference, "uri").ok_or_else(|| missing("ref.uri"))?;
         let server = self.owner(&uri).await.ok_or_else(|| self.unknown(List::Templates, &uri))?;
         server.lookup(cx, lookup).await
     }
 
-    /// Whose a URI is: listed by, or fitting a template of, the first in the configuration's order. What is known
-    /// decides before anybody is asked, so that a slow server cannot delay another's resources.
+    /// Whose a URI is: listed by, or fitting a template of, the first in the view's order. What is known decides before
+    /// anybody is asked, so that a slow server cannot delay another's resources.
     async fn owner(&self, uri: &str) -> Option<&Arc<Shelf>> {
-        let mut able = self.shelves.iter().filter(|server| server.may_have("resources"));
-        if let (Some(only), None) = (able.next(), able.next()) {
+        let shown = self.view.servers.iter().enumerate();
+        let able = shown.filter(|(server, shown)| {
+            self.view.lets_through(List::Resources, *server, uri) && shown.shelf.may_have("resources")
+        });
+        let able: Vec<&Arc<Shelf>> = able.map(|(_, shown)| &shown.shelf).collect();
+        if let [only] = able.as_slice() {
             return Some(only);
         }
-        if let Some(server) = self.shelves.iter().find(|server| server.owns(uri)) {
+        if let Some(server) = able.iter().find(|server| server.owns(uri)) {
             return Some(server);
         }
-        futures_util::join!(self.listings(List::Resources), self.listings(List::Templates));
-        self.shelves.iter().find(|server| server.owns(uri))
+        let _ = futures_util::join!(self.current(List::Resources), self.current(List::Templates));
+        able.into_iter().find(|server| server.owns(uri))
     }
 }
 
+fn on_board(board: &Board, name: &str) -> Option<Found> {
+    let entry = board.find(name)?;
+    let listing = Arc::clone(board.listings.get(entry.server)?.as_ref()?);
+    Some(Found::Item(entry.server, listing, entry.place))
+}
+
 impl Upstream<ToolCall> for Catalog {
-    async fn call(&self, cx: &Cx, mut call: ToolCall) -> Result<Answer> {
-        let name = Arc::clone(&call.name);
-        let (server, own) = self.locate(&name).ok_or_else(|| self.unknown(List::Tools, &name))?;
-        if server.offer.hides(own) {
-            return Err(self.unknown(List::Tools, &name));
+    async fn call(&self, cx: &Cx, call: ToolCall) -> Result<Answer> {
+        let Some(desk) = &self.view.desk else { return self.call_tool(cx, call).await };
+        match desk.serve(self, cx, call).await {
+            Ok(answer) => Ok(answer),
+            Err(Passed::Failed(error)) => Err(error),
+            Err(Passed::On(call)) => self.call_tool(cx, call).await,
         }
-        match server.find(List::Tools, own, self.naming).await {
-            Known::Item(tool) => mark(&mut call, &server.offer, &tool),
-            Known::Absent => return Err(self.unknown(List::Tools, &name)),
-            Known::Nothing => call.name = own.into(),
-        }
-        server.offer.tools.call(cx, call).await.map_err(|error| error.at(&server.offer.name))
     }
 }
 
@@ -261,14 +390,16 @@ fn stands_alone(call: &ToolCall) -> bool {
 
 impl Upstream<Lookup> for Catalog {
     async fn call(&self, cx: &Cx, lookup: Lookup) -> Result<Answer> {
+        if let Some(list) = List::asked(lookup.what) {
+            return self.page(list, lookup.params.as_ref()).await.map(|page| Answer::new(page.whole()));
+        }
         match lookup.what {
-            What::Tools => self.union(List::Tools, lookup.params.as_ref()).await,
-            What::Resources => self.union(List::Resources, lookup.params.as_ref()).await,
-            What::ResourceTemplates => self.union(List::Templates, lookup.params.as_ref()).await,
-            What::Prompts => self.union(List::Prompts, lookup.params.as_ref()).await,
             What::Resource => self.resource(cx, lookup).await,
             What::Prompt => self.prompt(cx, lookup).await,
             What::Completion => self.completion(cx, lookup).await,
+            What::Tools | What::Resources | What::ResourceTemplates | What::Prompts => {
+                Err(Error::new(Kind::Internal, "a list that is none"))
+            }
         }
     }
 }

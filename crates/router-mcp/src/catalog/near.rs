@@ -10,7 +10,7 @@ pub(super) fn nearest<'a>(asked: &str, names: &'a [String]) -> Option<&'a str> {
     if asked.is_empty() || asked.len() > LONGEST {
         return None;
     }
-    let ends = |name: &&String| name.strip_suffix(asked).is_some_and(|server| server.ends_with(super::JOINT));
+    let ends = |name: &&String| name.strip_suffix(asked).is_some_and(|server| server.ends_with(super::naming::JOINT));
     if let Some(name) = names.iter().find(ends) {
         return Some(name);
     }

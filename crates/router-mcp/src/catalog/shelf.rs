@@ -12,14 +12,13 @@ use router_core::{
     Caller, Cx, Error, Kind, Outcome, Raw, Reply, Result, Scope, Source, Upstream,
     tool::{Answer, Lookup},
 };
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout},
+};
 use tokio_util::task::TaskTracker;
 
-use super::{
-    FETCH_TIME, FIRST_WAIT, KNOWN_WAIT, Naming, Offer,
-    listing::{Item, List, Listing},
-    uri,
-};
+use super::{FETCH_TIME, FIRST_WAIT, KNOWN_WAIT, Offer, list::List, listing::Listing, uri};
 use crate::{
     client::ServerState,
     fields,
@@ -38,6 +37,7 @@ type Flight = Shared<BoxFuture<'static, Result<Arc<Listing>>>>;
 pub(super) struct Shelf {
     pub(super) offer: Offer,
     slots: [Slot; 4],
+    revisions: watch::Receiver<Revision>,
     /// What it last said that it can do: while it is away, that still counts.
     said: Mutex<Option<Raw>>,
     /// When it was started, or its first lists were first asked for since it last came up or changed.
@@ -50,12 +50,23 @@ pub(super) struct Shelf {
 struct Slot {
     known: ArcSwapOption<Listing>,
     flight: Mutex<Option<Flight>>,
+    /// What was last found wrong with it, and told: it is told once.
+    faults: Mutex<Option<String>>,
+}
+
+/// Who else waits for a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Company {
+    /// Nobody: the server stands alone.
+    Alone,
+    /// Other servers, whose lists are there already.
+    Among,
 }
 
 /// What is known of one name.
 pub(super) enum Known {
-    /// The server has it.
-    Item(Item),
+    /// The server has it: the list, and the place on it.
+    Item(Arc<Listing>, usize),
     /// The server has no such thing.
     Absent,
     /// The server could not be asked what it has.
@@ -64,18 +75,13 @@ pub(super) enum Known {
 
 impl Shelf {
     pub(super) fn new(offer: Offer, tasks: TaskTracker) -> Self {
-        let asked = Mutex::new((*offer.view.revisions().borrow(), Instant::now()));
-        Self { offer, slots: Default::default(), said: Mutex::default(), asked, tasks }
+        let revisions = offer.view.revisions();
+        let asked = Mutex::new((*revisions.borrow(), Instant::now()));
+        Self { offer, slots: Default::default(), revisions, said: Mutex::default(), asked, tasks }
     }
 
     fn slot(&self, list: List) -> &Slot {
-        let [tools, resources, templates, prompts] = &self.slots;
-        match list {
-            List::Tools => tools,
-            List::Resources => resources,
-            List::Templates => templates,
-            List::Prompts => prompts,
-        }
+        list.of(&self.slots)
     }
 
     /// Whether the server says so, or has not said anything yet.
@@ -102,7 +108,7 @@ impl Shelf {
     }
 
     fn revision(&self, list: List) -> u64 {
-        let revision = *self.offer.view.revisions().borrow();
+        let revision = *self.revisions.borrow();
         match list {
             List::Tools => revision.tools,
             List::Resources | List::Templates => revision.resources,
@@ -110,38 +116,57 @@ impl Shelf {
         }
     }
 
-    /// The list as it is now, or the last known when the server is away or slow.
-    pub(super) async fn current(self: &Arc<Self>, list: List, naming: Naming) -> Result<Arc<Listing>> {
+    /// Whether this is what is known of a list.
+    pub(super) fn knows(&self, list: List, listing: Option<&Arc<Listing>>) -> bool {
+        self.slot(list).known.load().as_ref().map(Arc::as_ptr) == listing.map(Arc::as_ptr)
+    }
+
+    /// Whether a list is as good as new.
+    pub(super) fn is_fresh(&self, list: List, listing: &Listing) -> bool {
+        listing.is_fresh(self.revision(list))
+    }
+
+    /// Has a list asked for of which nothing is known, without waiting for it.
+    pub(super) fn warm(self: &Arc<Self>, list: List) {
+        if self.known(list).is_none() && self.may_have(list.capability()) {
+            drop(self.refresh(list));
+        }
+    }
+
+    /// The list as it is now, or the last known when the server is away or slow; `None` when it has none of the kind.
+    pub(super) async fn current(self: &Arc<Self>, list: List, company: Company) -> Result<Option<Arc<Listing>>> {
         if !self.may_have(list.capability()) {
-            return Ok(Arc::new(Listing::new(list, 0)));
+            self.slot(list).known.store(None);
+            return Ok(None);
         }
         let known = self.known(list);
         let revision = self.revision(list);
         if let Some(known) = known.as_ref().filter(|known| known.is_fresh(revision)) {
-            return Ok(Arc::clone(known));
+            return Ok(Some(Arc::clone(known)));
         }
         let wait = match (&known, self.offer.view.state()) {
-            (None, state) => self.first_wait(state, naming),
+            (None, state) => self.first_wait(state, company),
             (Some(_), ServerState::Ready) => KNOWN_WAIT,
             (Some(_), ServerState::Starting | ServerState::BackingOff | ServerState::Failed | ServerState::Stopped) => {
                 Duration::ZERO
             }
         };
         match timeout(wait, self.since(list, revision)).await {
-            Ok(Ok(listing)) => Ok(listing),
-            Ok(Err(error)) => known.ok_or(error),
+            Ok(Ok(listing)) => Ok(Some(listing)),
+            Ok(Err(error)) => known.ok_or(error).map(Some),
             Err(_) => known
-                .ok_or_else(|| Error::new(Kind::Timeout, "the server has not given its list yet").at(&self.offer.name)),
+                .ok_or_else(|| Error::new(Kind::Timeout, "the server has not given its list yet").at(&self.offer.name))
+                .map(Some),
         }
     }
 
     /// How long a list may take of which nothing is known. Where other servers wait for the answer, all first lists of
     /// this one share one stretch of time, which begins anew when it comes up: its clients are told of that.
-    fn first_wait(&self, state: ServerState, naming: Naming) -> Duration {
-        if naming == Naming::Plain {
+    fn first_wait(&self, state: ServerState, company: Company) -> Duration {
+        if company == Company::Alone {
             return FIRST_WAIT;
         }
-        let (revision, now) = (*self.offer.view.revisions().borrow(), Instant::now());
+        let (revision, now) = (*self.revisions.borrow(), Instant::now());
         let mut asked = self.asked.lock();
         if asked.0 != revision {
             *asked = (revision, now);
@@ -202,7 +227,7 @@ impl Shelf {
                 Err(error) if has_no_such_method(&error) => break,
                 outcome => outcome?,
             };
-            let next = listing.add(&self.offer, &page.result);
+            let next = listing.add(&self.offer.terms, &page.result);
             if page.provenance().source != Source::Live {
                 listing.is_old();
             }
@@ -211,24 +236,34 @@ impl Shelf {
             }
             cursor = next;
         }
+        self.tell_faults(list, &listing);
         let listing = Arc::new(listing);
         self.slot(list).known.store(Some(Arc::clone(&listing)));
         Ok(listing)
     }
 
+    /// Says what is wrong with a list, when that is news.
+    fn tell_faults(&self, list: List, listing: &Listing) {
+        let faults = listing.faults();
+        let mut told = self.slot(list).faults.lock();
+        if let Some(faults) = faults.as_ref().filter(|&faults| told.as_ref() != Some(faults)) {
+            tracing::warn!(server = %self.offer.name, list = list.field(), faults, "not all of a list is offered");
+        }
+        *told = faults;
+    }
+
     /// What is known of a name. A list that lacks it may be out of date, and is asked for once more.
-    pub(super) async fn find(self: &Arc<Self>, list: List, key: &str, naming: Naming) -> Known {
+    pub(super) async fn find(self: &Arc<Self>, list: List, key: &str, company: Company) -> Known {
         let Some(known) = self.known(list) else {
             drop(self.refresh(list));
             return Known::Nothing;
         };
-        if let Some(item) = known.get(key) {
-            return Known::Item(item.clone());
+        if let Some(place) = known.place(key) {
+            return Known::Item(known, place);
         }
-        match self.current(list, naming).await {
-            Ok(listing) => listing.get(key).map_or(Known::Absent, |item| Known::Item(item.clone())),
-            Err(_) => Known::Nothing,
-        }
+        let Ok(listing) = self.current(list, company).await else { return Known::Nothing };
+        let place = listing.as_ref().and_then(|listing| listing.place(key));
+        listing.zip(place).map_or(Known::Absent, |(listing, place)| Known::Item(listing, place))
     }
 
     /// Whether the URI is on a known list, or fits a known template.

@@ -12,12 +12,12 @@ pub(crate) struct Remarks(Vec<Receiver<Remark>>);
 impl Catalog {
     /// Hears what the servers say from now on.
     pub(crate) fn remarks(&self) -> Remarks {
-        Remarks(self.shelves.iter().map(|server| server.offer.view.remarks()).collect())
+        Remarks(self.view.servers.iter().map(|server| server.shelf.offer.view.remarks()).collect())
     }
 
     /// Somebody wants to hear the servers' logs from this level on.
     pub(crate) fn want_level(&self, level: &'static str) {
-        self.shelves.iter().for_each(|server| server.offer.view.want_level(level));
+        self.view.servers.iter().for_each(|server| server.shelf.offer.view.want_level(level));
     }
 }
 

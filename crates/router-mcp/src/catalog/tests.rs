@@ -14,7 +14,11 @@ fn cx() -> Cx {
 }
 
 fn catalog(fakes: &[&Arc<Fake>]) -> Catalog {
-    Catalog::new(fakes.iter().map(|fake| fake.offer()).collect(), &TaskTracker::new())
+    of_offers(fakes.iter().map(|fake| fake.offer()).collect())
+}
+
+fn of_offers(offers: Vec<Offer>) -> Catalog {
+    Catalog::new(offers, &TaskTracker::new(), [7; 32])
 }
 
 async fn look(catalog: &Catalog, what: What, params: &str) -> Result<String> {
@@ -99,8 +103,9 @@ async fn a_hidden_tool_is_not_there() {
         "tools/list",
         r#"{"tools":[{"name":"read"},{"name":"rm"},{"name":"rm_all"},{"name":"drop_table"}]}"#,
     )]);
-    let hidden_tools = ["rm", "drop_*"].map(str::to_owned).to_vec();
-    let union = Catalog::new(vec![Offer { hidden_tools, ..fake.offer() }], &TaskTracker::new());
+    let tools = Filter { deny: ["rm", "drop_*"].map(str::to_owned).to_vec(), ..Filter::default() };
+    let terms = Terms { filters: Filters { tools, ..Filters::default() }, ..Terms::default() };
+    let union = of_offers(vec![Offer { terms, ..fake.offer() }]);
     // Also before its list is known.
     let error = call(&union, "s__rm").await.unwrap_err();
     assert_eq!((error.kind(), error.message()), (Kind::NotFound, "unknown tool: s__rm"));
@@ -132,7 +137,7 @@ async fn annotations_count_as_far_as_they_are_believed() {
     ] {
         let cached_tools = patterns.into_iter().map(str::to_owned).collect();
         let offer = Offer { trusted, cached_tools, ..fake.offer() };
-        let union = Catalog::new(vec![offer], &TaskTracker::new());
+        let union = of_offers(vec![offer]);
         look(&union, What::Tools, "").await.unwrap();
         fake.calls.lock().clear();
         for name in ["s__get_a", "s__put_a", "s__post_a"] {
@@ -329,7 +334,7 @@ async fn changes_are_heard_from_every_server() {
 async fn arguments_that_headers_repeat_are_found_by_a_chain_of_properties_only() {
     let fake = Fake::new("s").says(&[(
         "tools/list",
-        r#"{"tools":[{"name":"q","inputSchema":{"properties":{"region":{"x-mcp-header":"Region"},"deep":{"properties":{"er":{"x-mcp-header":"Er"}}},"list":{"items":{"x-mcp-header":"No"}}}}}]}"#,
+        r#"{"tools":[{"name":"q","inputSchema":{"properties":{"region":{"type":"string","x-mcp-header":"Region"},"deep":{"properties":{"er":{"type":"string","x-mcp-header":"Er"}}},"list":{"items":{"type":"string","x-mcp-header":"No"}}}}}]}"#,
     )]);
     let union = catalog(&[&fake]);
     look(&union, What::Tools, "").await.unwrap();

@@ -15,7 +15,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::listen::Listener;
+use super::{listen::Listener, pieces::Pieces};
 use crate::rpc;
 
 /// How often a silent stream says that it lives.
@@ -25,8 +25,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub struct Body(Kind);
 
 enum Kind {
-    /// One message, until it has been taken.
-    Whole(Option<Bytes>),
+    /// One message, as far as it has not been taken.
+    Whole(Pieces),
     /// Events.
     Stream(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
 }
@@ -34,12 +34,12 @@ enum Kind {
 impl Body {
     /// No body.
     pub fn empty() -> Self {
-        Self(Kind::Whole(None))
+        Self(Kind::Whole(Pieces::default()))
     }
 
     /// One message.
-    pub fn whole(bytes: Bytes) -> Self {
-        Self(Kind::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())))
+    pub(super) fn whole(message: Pieces) -> Self {
+        Self(Kind::Whole(message))
     }
 
     fn stream(events: impl Stream<Item = Bytes> + Send + 'static) -> Self {
@@ -132,7 +132,7 @@ impl http_body::Body for Body {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match &mut self.0 {
-            Kind::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Whole(message) => Poll::Ready(message.take().map(|piece| Ok(Frame::data(piece)))),
             Kind::Stream(events) => {
                 events.as_mut().poll_next(cx).map(|event| event.map(|event| Ok(Frame::data(event))))
             }
@@ -140,12 +140,12 @@ impl http_body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.0, Kind::Whole(None))
+        matches!(&self.0, Kind::Whole(message) if message.is_empty())
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Kind::Whole(message) => SizeHint::with_exact(message.len() as u64),
             Kind::Stream(_) => SizeHint::default(),
         }
     }

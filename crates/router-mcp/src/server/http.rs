@@ -19,7 +19,7 @@ use super::{
     listen::Listener,
     meta::Meta,
     origin::{Origin, Refusal, admit},
-    reply,
+    pieces::Pieces,
     version::Version,
 };
 use crate::rpc::{self, Id, Message, RpcError, code};
@@ -169,7 +169,7 @@ impl Front {
 /// The message that answers a request, and the status under which it goes when nothing went before it.
 struct Answered {
     status: StatusCode,
-    message: Bytes,
+    message: Pieces,
     provenance: Option<Provenance>,
 }
 
@@ -180,7 +180,7 @@ impl Answered {
             Err(error) if version.is_modern() => status_of(error.code),
             _ => StatusCode::OK,
         };
-        let message = reply(id, &outcome);
+        let message = Pieces::reply(id, &outcome);
         Self { status, message, provenance: outcome.ok().and_then(|told| told.provenance) }
     }
 
@@ -225,7 +225,7 @@ async fn respond(
         }
         () = sleep(QUIET) => None,
     };
-    events(Body::of_request(work.map(|answered| answered.message).boxed(), notes, first))
+    events(Body::of_request(work.map(|answered| answered.message.joined()).boxed(), notes, first))
 }
 
 /// What a client can read. One that does not say can read JSON.
@@ -256,8 +256,8 @@ fn status(status: StatusCode) -> Response<Body> {
     response
 }
 
-fn json(status: StatusCode, message: Bytes) -> Response<Body> {
-    let mut response = Response::new(Body::whole(message));
+fn json(status: StatusCode, message: impl Into<Pieces>) -> Response<Body> {
+    let mut response = Response::new(Body::whole(message.into()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

@@ -11,6 +11,7 @@ mod meta;
 mod origin;
 mod park;
 mod peer;
+mod pieces;
 mod rounds;
 mod session;
 mod shape;
@@ -36,13 +37,14 @@ use self::{
     meta::{Level, META, Meta},
     park::Lot,
     peer::{Present, Requester, Way},
+    pieces::reply,
     session::{Hello, Session, Sessions},
     shape::Shape,
     state::State,
     version::Version,
 };
 use crate::{
-    catalog::Catalog,
+    catalog::{Catalog, List, Page},
     fields,
     rpc::{self, Id, RpcError, code},
     seal::Seal,
@@ -103,11 +105,13 @@ struct Told {
     provenance: Option<Provenance>,
     /// Whether it is but a step towards the result.
     is_interim: bool,
+    /// The items of a list, which have their place in the result.
+    page: Option<Page>,
 }
 
 impl From<Raw> for Told {
     fn from(result: Raw) -> Self {
-        Self { result, provenance: None, is_interim: false }
+        Self { result, provenance: None, is_interim: false, page: None }
     }
 }
 
@@ -196,6 +200,9 @@ impl Front {
 
     async fn look_up(&self, cx: &Cx, method: &str, question: &Question) -> Result<Told, RpcError> {
         let what = looked_up(method).ok_or_else(|| failure::no_such_method(method))?;
+        if let Some(list) = List::asked(what) {
+            return self.list(list, question).await;
+        }
         let ([extra], params) =
             question.params.as_ref().map(|params| fields::split(params, [META])).unwrap_or_default();
         let lookup = Lookup { what, params, extra };
@@ -242,6 +249,14 @@ impl Front {
             self.0.setup.catalog.want_level(level.as_str());
         }
         Ok(fields::empty())
+    }
+
+    /// A page of a list. Its items are the catalog's own bytes, which nobody reads again.
+    async fn list(&self, list: List, question: &Question) -> Result<Told, RpcError> {
+        match self.0.setup.catalog.page(list, question.params.as_ref()).await {
+            Ok(page) => Ok(Told { page: Some(page.clone()), ..Told::from(page.frame) }),
+            Err(error) => Err(failure::of(&error, question.version)),
+        }
     }
 
     /// What `initialize` answers, and what the client said in it.
@@ -350,14 +365,6 @@ impl Question {
 /// Whether a modern server may answer this with what it needs first.
 fn takes_input(method: &str) -> bool {
     matches!(method, "tools/call" | "prompts/get" | "resources/read")
-}
-
-/// The message that answers a request.
-fn reply(id: &Id, outcome: &Result<Told, RpcError>) -> Bytes {
-    match outcome {
-        Ok(told) => rpc::result(id, &told.result),
-        Err(error) => rpc::error(Some(id), error),
-    }
 }
 
 fn looked_up(method: &str) -> Option<What> {

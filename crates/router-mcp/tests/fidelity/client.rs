@@ -7,7 +7,7 @@ use http::{Method, Request};
 use http_body_util::BodyExt;
 use router_core::{Caller, Cx, Upstream};
 use router_mcp::{
-    catalog::{Catalog, Offer},
+    catalog::{Catalog, Offer, Terms},
     client::{Launch, McpServer, Reach, ServerSpec},
     seal::Seal,
     server::{Front, Setup, serve_stdio},
@@ -144,9 +144,9 @@ fn front(reach: Reach, tasks: &TaskTracker, shutdown: &CancellationToken) -> Fro
         view: server as _,
         trusted: false,
         cached_tools: Vec::new(),
-        hidden_tools: Vec::new(),
+        terms: Terms::default(),
     };
-    let catalog = Catalog::new(vec![offer], tasks).single("odd").expect("the one server");
+    let catalog = Catalog::new(vec![offer], tasks, [7; 32]).single("odd").expect("the one server");
     Front::new(Setup {
         tools: catalog.clone().boxed(),
         lookups: catalog.clone().boxed(),

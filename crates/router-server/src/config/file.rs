@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 
 use super::{
     aliases::{AliasFile, PromptCacheFile},
+    catalog::{CatalogFile, FilterFile, OverrideFile, PrefixWord, ViewFile},
     clients::ClientFile,
+    keys::KeyFile,
     known::KnownFile,
     leaf::{self, Bytes, Count, FilePath, Hidden, Link, Period, Positive, Rate, Share, Switch, Text, Time, words},
     read::{Map, Read, Reader, Spanned, section},
@@ -37,6 +39,10 @@ section! {
         mcp_servers as "mcpServers": Map<Server>,
         /// The MCP servers, by the name that VS Code has for them.
         servers: Map<Server>,
+        /// How what they all offer is put together.
+        catalog: CatalogFile,
+        /// Selections of servers and tools, each at `/mcp/v/{view}`.
+        views: Map<ViewFile>,
         /// What is done for whom: the key is the client program's name.
         clients: Map<ClientFile>,
         /// Who may call. Without any, everybody who can reach the address.
@@ -286,14 +292,25 @@ section! {
         max_restarts: Count,
         /// The interpreter it needs, in a version that the command alone does not tell.
         runtime: RuntimeFile,
+        /// The tools that are offered, and those that are not; a list is of those that are.
+        tools: FilterFile,
+        /// Gemini's word for the tools that are offered.
+        include_tools as "includeTools": Vec<Spanned<Text>>,
+        /// Codex' word for the tools that are offered.
+        enabled_tools as "enabledTools": Vec<Spanned<Text>>,
+        /// The resources and templates that are offered, and those that are not, by their URIs.
+        resources: FilterFile,
+        /// The prompts that are offered, and those that are not.
+        prompts: FilterFile,
+        /// When the server's name stands before its tools'; otherwise as `catalog` has it.
+        prefix: PrefixWord,
+        /// What is said of its tools otherwise than it says it, by its own names.
+        overrides: Map<OverrideFile>,
     }
     open {
         "autoApprove": "which calls need no question is the client's to decide; this has no effect here",
         "alwaysAllow": "which calls need no question is the client's to decide; this has no effect here",
         "trust": "which calls need no question is the client's to decide; this has no effect here",
-        "includeTools": "allowing tools one by one is not supported yet: all are offered but those in disabledTools",
-        "enabledTools": "allowing tools one by one is not supported yet: all are offered but those in disabledTools",
-        "tools": "allowing tools one by one is not supported yet: all are offered but those in disabledTools",
         "envFile": "the file is not read; write its variables under env, or name it with --env-file",
         "oauth": "the router signs in by itself when the server asks for it; what it needs to know goes under auth",
         "description": "descriptions are not shown here",
@@ -561,20 +578,6 @@ impl Read for Standby {
             Value::Scalar(_) => StandbyWord::read(node, reader).map(|StandbyWord::Stale| Self::Stale),
             Value::Null | Value::List(_) | Value::Map(_) => StandbyFile::read(node, reader).map(Self::Other),
         }
-    }
-}
-
-section! {
-    /// A key that lets its bearer in.
-    KeyFile {
-        /// Whose it is.
-        name: Text,
-        /// The key itself.
-        key: Hidden,
-        /// Whose answers its bearer may share; otherwise only his own.
-        tenant: Text,
-        /// Whether it opens /admin, too.
-        admin: Switch,
     }
 }
 

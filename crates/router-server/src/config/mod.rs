@@ -8,10 +8,13 @@
 mod address;
 mod aliases;
 mod build;
+mod catalog;
 mod clients;
 mod dotenv;
 mod environment;
 mod file;
+mod json;
+mod keys;
 mod known;
 mod leaf;
 mod mask;
@@ -35,6 +38,7 @@ pub use self::{
     settings::{
         Choice, Config, DialectName, Language, Launch, LogFormat, LogSettings, MODEL_FILES, ModelName, Privacy,
         ProtocolEra, ProviderKind, ProviderSettings, Runtime, ServerIsolation, ServerSettings, StandbySource,
+        ViewSettings,
     },
 };
 use self::{

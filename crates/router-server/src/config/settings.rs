@@ -1,6 +1,6 @@
 //! The configuration as the rest of the program sees it: types that cannot be wrong.
 
-use std::{ffi::OsString, fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, ffi::OsString, fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use router_core::{
     Name, Secret,
@@ -12,6 +12,7 @@ use router_core::{
 };
 use router_llm::{enhance::Template, models::Said};
 use router_mcp::{
+    catalog::{Alias as ToolAlias, Filters, Lazy, Prefix, Terms as Offered},
     client::{HealthCheck, InstanceLimits},
     egress::Exempt,
     oauth::Terms,
@@ -42,6 +43,10 @@ pub struct Config {
     pub prompt_cache: PromptCacheSettings,
     /// The MCP servers.
     pub servers: Vec<ServerSettings>,
+    /// How what they all offer is put together.
+    pub catalog: CatalogSettings,
+    /// Selections of it.
+    pub views: Vec<ViewSettings>,
     /// What is done for whom.
     pub clients: Vec<ClientSettings>,
     /// Who may call; empty lets everybody who can reach us.
@@ -259,12 +264,46 @@ pub struct ServerSettings {
     pub trusted: bool,
     /// Who answers when it cannot, in this order.
     pub on_error: Vec<StandbySource>,
-    /// Tools that nobody gets to see.
-    pub disabled_tools: Vec<String>,
+    /// On which terms its things are offered.
+    pub terms: Offered,
     /// How it is kept running.
     pub upkeep: Upkeep,
     /// How we sign in to it, where we would.
     pub auth: Option<Terms>,
+}
+
+/// How what all MCP servers offer is put together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CatalogSettings {
+    /// How long the name of a tool may be, without what clients put in front of it.
+    pub max_name: usize,
+    /// How many things are on one page.
+    pub page_size: usize,
+    /// When tools are searched for instead of listed.
+    pub lazy: Lazy,
+    /// What `auto` means for views.
+    pub(super) lazy_above: Lazy,
+    /// Our names for tools.
+    pub aliases: Arc<BTreeMap<String, ToolAlias>>,
+}
+
+/// A selection of servers and tools.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ViewSettings {
+    /// Its name in `/mcp/v/{view}`.
+    pub name: Name,
+    /// Its servers, in this order; otherwise all.
+    pub servers: Option<Vec<Name>>,
+    /// What of theirs it shows.
+    pub filters: Filters,
+    /// When a server's name stands before its tools'; otherwise as each has it.
+    pub prefix: Option<Prefix>,
+    /// When tools are searched for instead of listed.
+    pub lazy: Lazy,
+    /// How all this wants to be used, in place of what the servers say.
+    pub instructions: Option<String>,
+    /// How many things are on one page.
+    pub page_size: usize,
 }
 
 /// How a server is kept running.
@@ -464,6 +503,8 @@ pub struct KeySettings {
     pub tenant: Name,
     /// Whether it opens /admin, too.
     pub admin: bool,
+    /// The views that its bearer sees, at `/mcp` the first; none is no bound.
+    pub views: Vec<Name>,
 }
 
 /// The log on stderr.

@@ -67,10 +67,19 @@ fn report(gateway: &Arc<Gateway>) -> Response<Body> {
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_seconds": (gateway.uptime().as_secs_f64() * 100.0).round() / 100.0,
         "components": components,
-        "metadata": { "draining": gateway.is_draining(), "chaos": gateway.chaos },
+        "metadata": { "draining": gateway.is_draining(), "chaos": gateway.chaos, "lazy": lazy(gateway) },
     });
     gateway.metrics.health_checked(started.elapsed());
     json_response(StatusCode::OK, &body)
+}
+
+/// What lazy discovery did for the clients of each view that has it.
+fn lazy(gateway: &Gateway) -> serde_json::Value {
+    let told = gateway.mcp.lazy.iter().map(|view| {
+        let (saved, spent) = gateway.metrics.lazy_tokens(view);
+        (view.to_string(), json!({ "tokens_saved": saved, "tokens_spent": spent }))
+    });
+    serde_json::Value::Object(told.collect())
 }
 
 const fn status_of(health: Health) -> StatusCode {

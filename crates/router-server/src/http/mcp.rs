@@ -1,4 +1,4 @@
-//! `/mcp` and `/mcp/{server}`: the doors of MCP over HTTP.
+//! `/mcp`, `/mcp/{server}` and `/mcp/v/{view}`: the doors of MCP over HTTP.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use axum::{
     extract::{Path, Request, State},
 };
 use http::Response;
-use router_core::{Error, Kind, Provenance};
+use router_core::{Provenance, Result};
 use router_mcp::server::Front;
 
 use super::{
@@ -16,10 +16,11 @@ use super::{
     reject::{self, reject},
     visit::Visit,
 };
+use crate::gateway::Place;
 
-/// All servers as one.
+/// All servers as one, or what the caller's key is for.
 pub async fn all(State(gateway): Gate, Extension(visit): Extension<Visit>, request: Request) -> Response<Body> {
-    enter(&gateway.mcp.all, &visit, request).await
+    enter(gateway.mcp.front(&visit.caller.name, Place::All), &visit, request).await
 }
 
 /// One server, under its own names.
@@ -29,21 +30,24 @@ pub async fn one(
     Path(server): Path<String>,
     request: Request,
 ) -> Response<Body> {
-    match gateway.mcp.each.get(server.as_str()) {
-        Some(front) => enter(front, &visit, request).await,
-        None => {
-            let known: Vec<&str> = gateway.mcp.each.keys().map(|name| &**name).collect();
-            let hint = match known.as_slice() {
-                [] => "add it under `mcpServers` of the configuration".to_owned(),
-                known => format!("there are: {}", known.join(", ")),
-            };
-            let error = Error::new(Kind::NotFound, format!("there is no MCP server {server:?}")).hint(hint);
-            reject(&error, reject::Shape::Rpc, &visit)
-        }
-    }
+    enter(gateway.mcp.front(&visit.caller.name, Place::Server(&server)), &visit, request).await
 }
 
-async fn enter(front: &Arc<Front>, visit: &Visit, request: Request) -> Response<Body> {
+/// Some servers, and some of what they have.
+pub async fn view(
+    State(gateway): Gate,
+    Extension(visit): Extension<Visit>,
+    Path(view): Path<String>,
+    request: Request,
+) -> Response<Body> {
+    enter(gateway.mcp.front(&visit.caller.name, Place::View(&view)), &visit, request).await
+}
+
+async fn enter(front: Result<&Arc<Front>>, visit: &Visit, request: Request) -> Response<Body> {
+    let front = match front {
+        Ok(front) => front,
+        Err(error) => return reject(&error, reject::Shape::Rpc, visit),
+    };
     let (parts, body) = request.into_parts();
     match read_body(&parts.headers, body, MCP_BYTES).await {
         Ok(body) => {

@@ -245,6 +245,7 @@ fn routes(gateway: Arc<Gateway>) -> Router {
         .route("/mcp/{server}", axum::routing::any(mcp::one))
         .route(sign_in::CALLBACK, get(oauth::callback))
         .route(sign_in::DESCRIPTION, get(oauth::description))
+        .route("/mcp/v/{view}", axum::routing::any(mcp::view))
         .route("/health", get(health::all))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
@@ -431,6 +432,7 @@ fn route_label(path: &str) -> &'static str {
         ("/v1/messages/batches", "/v1/messages/batches"),
         ("/v1/files", "/v1/files"),
         ("/v1/responses/", "/v1/responses/{id}"),
+        ("/mcp/v/", "/mcp/v/{view}"),
         ("/mcp/", "/mcp/{server}"),
         ("/admin/servers", "/admin/servers"),
         ("/health/", "/health/{server}"),

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use super::bill::Bill;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -17,6 +16,9 @@ use router_core::{
     chat::Usage,
     layer::{breaker::State, guard::Standing},
 };
+use router_mcp::catalog::Tokens;
+
+use super::bill::Bill;
 
 /// Every metric of the process.
 pub struct Metrics {
@@ -43,6 +45,8 @@ pub struct Metrics {
     truncated: Family<ServerLabels, Counter>,
     tokens_available: Family<ServerLabels, Gauge>,
     fallbacks: Family<FallbackLabels, Counter>,
+    lazy_saved: Family<ViewLabels, Counter>,
+    lazy_spent: Family<ViewLabels, Counter>,
     bill: Bill,
     health_duration: Histogram,
 }
@@ -61,6 +65,11 @@ struct RouteLabels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ServerLabels {
     server: Label,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ViewLabels {
+    view: Label,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -130,6 +139,8 @@ impl Metrics {
             truncated: Family::default(),
             tokens_available: Family::default(),
             fallbacks: Family::default(),
+            lazy_saved: Family::default(),
+            lazy_spent: Family::default(),
             bill: Bill::default(),
             health_duration: seconds(),
         };
@@ -174,6 +185,9 @@ impl Metrics {
             self.tokens_available.clone(),
         );
         r.register("fallbacks", "Answers that another source gave", self.fallbacks.clone());
+        let saved = "Tokens by which lists of tools were shorter because tools are searched for";
+        r.register("lazy_tokens_saved", saved, self.lazy_saved.clone());
+        r.register("lazy_tokens_spent", "Tokens of what was found and described instead", self.lazy_spent.clone());
         self.bill.register(r);
         r.register("health_check_duration_seconds", "Time to answer /health", self.health_duration.clone());
     }
@@ -187,6 +201,21 @@ impl Metrics {
     /// A call ended in a defect of ours.
     pub fn panicked(&self) {
         self.panics.inc();
+    }
+
+    /// Tools were searched for instead of listed.
+    pub fn lazily(&self, view: &Name, tokens: Tokens) {
+        let labels = ViewLabels { view: Label(Arc::clone(view)) };
+        match tokens {
+            Tokens::Saved(tokens) => _ = self.lazy_saved.get_or_create(&labels).inc_by(tokens),
+            Tokens::Spent(tokens) => _ = self.lazy_spent.get_or_create(&labels).inc_by(tokens),
+        }
+    }
+
+    /// How many tokens searching saved in a view, and how many it cost.
+    pub fn lazy_tokens(&self, view: &Name) -> (u64, u64) {
+        let labels = ViewLabels { view: Label(Arc::clone(view)) };
+        (self.lazy_saved.get_or_create(&labels).get(), self.lazy_spent.get_or_create(&labels).get())
     }
 
     /// `/health` was answered.

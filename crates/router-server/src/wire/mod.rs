@@ -3,6 +3,7 @@
 mod eras;
 mod inquiry;
 mod kept;
+mod lazy;
 mod models;
 mod parts;
 mod runtime;
@@ -30,18 +31,17 @@ pub fn gateway(
     let models = models::build(config, metrics, &shutdown.tasks)?;
     inquiry::ask(models.models.vendors.values().cloned(), &models.models.known, shutdown);
     let office = sign_in::office(config, address, shutdown);
-    let servers = servers::build(config, &office, metrics, shutdown)?;
+    let meaning = lazy::meaning(config, &models.models.embeddings);
+    let servers = servers::build(config, &office, meaning.as_ref(), (metrics, shutdown))?;
     let chaos = config.providers.iter().map(|provider| &provider.guard).any(|guard| guard.chaos.is_some())
         || config.servers.iter().any(|server| server.guard.chaos.is_some());
     let parts = models.parts.into_iter().chain(servers.parts).collect();
-    let description = sign_in::description(config, address);
-    let mcp = Mcp { all: servers.all, each: servers.each, servers: servers.servers, office, description };
+    let mcp = Mcp { description: sign_in::description(config, address), ..servers.mcp };
     Ok(Gateway::new(models.models, mcp, Arc::clone(metrics), parts).drilled(chaos))
 }
 
 /// Only the MCP half, for `mcp-router stdio`.
 pub fn mcp(config: &Config, metrics: &Arc<Metrics>, shutdown: &Shutdown) -> Result<Mcp> {
     let office = sign_in::office(config, config.listen, shutdown);
-    let servers = servers::build(config, &office, metrics, shutdown)?;
-    Ok(Mcp { all: servers.all, each: servers.each, servers: servers.servers, office, description: None })
+    Ok(servers::build(config, &office, None, (metrics, shutdown))?.mcp)
 }

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use router_core::{
-    BoxUpstream, Meter, Name, Query, Raw, Upstream,
+    BoxUpstream, Meter, Name, Query, Raw, Secret, Upstream,
     layer::{
         cache::CachePolicy,
         fallback::Standby,
@@ -13,7 +13,7 @@ use router_core::{
     },
 };
 use router_mcp::{
-    catalog::{Catalog, Offer},
+    catalog::{Catalog, Laziness, Lazy, Meaning, Offer, ViewSpec},
     client::{Endpoint, Instances, Isolated, Isolation, Launch, Program, Protocol, Reach, ServerSpec},
     seal::Seal,
     server::{Front, Setup},
@@ -24,6 +24,7 @@ use tokio::sync::watch;
 
 use super::{
     eras::Eras,
+    lazy,
     parts::ServerPart,
     runtime::{self, Machine},
     sign_in::{self, Office},
@@ -31,26 +32,30 @@ use super::{
 use crate::{
     backup::Backup,
     clock,
-    config::{self, Config, ProtocolEra, ServerIsolation, ServerSettings, StandbySource},
-    gateway::Part,
+    config::{self, Config, ProtocolEra, ServerIsolation, ServerSettings, StandbySource, ViewSettings},
+    gateway::{Mcp, Part},
     shutdown::Shutdown,
     telemetry::metrics::Metrics,
 };
 
 /// The MCP half of the gateway.
 pub struct Built {
-    /// All servers as one.
-    pub all: Arc<Front>,
-    /// Each server alone.
-    pub each: BTreeMap<Name, Arc<Front>>,
-    /// The servers themselves, for whoever looks after them.
-    pub servers: BTreeMap<Name, Arc<Instances>>,
+    /// What clients find.
+    pub mcp: Mcp,
     /// What health tells.
     pub parts: Vec<Box<dyn Part>>,
 }
 
+/// What the catalog of all servers is called where views have their names.
+const ALL: &str = "/mcp";
+
 /// Starts every server in the background, and builds a stack around each and a front over all.
-pub fn build(config: &Config, office: &Arc<Office>, metrics: &Arc<Metrics>, shutdown: &Shutdown) -> Result<Built> {
+pub fn build(
+    config: &Config,
+    office: &Arc<Office>,
+    meaning: Option<&Arc<dyn Meaning>>,
+    (metrics, shutdown): (&Arc<Metrics>, &Shutdown),
+) -> Result<Built> {
     let launch = Launch::new(std::env::current_exe().context("where this program is")?, config.base_environment());
     let mut parts: Vec<Box<dyn Part>> = Vec::new();
     let mut offers = Vec::new();
@@ -65,7 +70,7 @@ pub fn build(config: &Config, office: &Arc<Office>, metrics: &Arc<Metrics>, shut
         offers.push(offer);
         servers.insert(Arc::clone(&settings.name), server);
     }
-    let catalog = Catalog::new(offers, &shutdown.tasks);
+    let catalog = Catalog::new(offers, &shutdown.tasks, cursor_key(config.state_key.as_ref())?);
     // One for all fronts: which of them a client comes back to does not matter.
     let seal = Arc::new(Seal::new(config.state_key.as_ref(), clock::unix_seconds)?);
     let front = |catalog: Catalog| {
@@ -80,8 +85,17 @@ pub fn build(config: &Config, office: &Arc<Office>, metrics: &Arc<Metrics>, shut
             seal: Arc::clone(&seal),
         }))
     };
+    let lazy = |when| lazy::laziness(when, meaning, metrics);
+    let catalog = catalog.view(whole_spec(config, lazy(config.catalog.lazy)));
     let each = catalog.servers().filter_map(|name| Some((Arc::clone(name), front(catalog.single(name)?)))).collect();
-    Ok(Built { all: front(catalog), each, servers, parts })
+    let views = config.views.iter().map(|view| {
+        let spec = view_spec(config, view, lazy(view.lazy));
+        (Arc::clone(&view.name), front(catalog.view(spec)))
+    });
+    let (views, bound, lazy) = (views.collect(), bound(config), lazy_views(config));
+    let (all, office) = (front(catalog), Arc::clone(office));
+    let mcp = Mcp { all, each, servers, office, description: None, views, bound, lazy };
+    Ok(Built { mcp, parts })
 }
 
 fn start(spec: ServerSpec, settings: &ServerSettings, launch: &Launch, shutdown: &Shutdown) -> Arc<Instances> {
@@ -92,6 +106,55 @@ fn start(spec: ServerSpec, settings: &ServerSettings, launch: &Launch, shutdown:
     };
     let around = (&shutdown.tasks, shutdown.finish.clone());
     Instances::start(spec, launch.clone(), (isolation, settings.upkeep.instances), around)
+}
+
+/// What cursors are known by. Without a key that replicas share they end with the process.
+fn cursor_key(shared: Option<&Secret<String>>) -> Result<[u8; 32]> {
+    const CONTEXT: &str = "mcp-router 2026-11 cursors of lists";
+    if let Some(shared) = shared {
+        return Ok(blake3::derive_key(CONTEXT, shared.expose().as_bytes()));
+    }
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|error| anyhow!("no key for cursors: {error}"))?;
+    Ok(key)
+}
+
+/// Everything.
+fn whole_spec(config: &Config, lazy: Laziness) -> ViewSpec {
+    ViewSpec {
+        name: ALL.into(),
+        max_name: config.catalog.max_name,
+        page_size: config.catalog.page_size,
+        aliases: Arc::clone(&config.catalog.aliases),
+        private: !bound(config).is_empty(),
+        lazy,
+        ..ViewSpec::default()
+    }
+}
+
+fn view_spec(config: &Config, view: &ViewSettings, lazy: Laziness) -> ViewSpec {
+    ViewSpec {
+        name: Arc::clone(&view.name),
+        servers: view.servers.clone(),
+        filters: view.filters.clone(),
+        prefix: view.prefix,
+        page_size: view.page_size,
+        instructions: view.instructions.clone(),
+        ..whole_spec(config, lazy)
+    }
+}
+
+/// The views whose tools may be searched for.
+fn lazy_views(config: &Config) -> Vec<Name> {
+    let views = config.views.iter().map(|view| (Arc::clone(&view.name), view.lazy));
+    let all = views.chain([(Name::from(ALL), config.catalog.lazy)]);
+    all.filter(|(_, lazy)| *lazy != Lazy::Never).map(|(name, _)| name).collect()
+}
+
+/// The keys that are for some views only.
+fn bound(config: &Config) -> BTreeMap<Name, Vec<Name>> {
+    let bound = config.keys.iter().filter(|key| !key.views.is_empty());
+    bound.map(|key| (Arc::clone(&key.name), key.views.clone())).collect()
 }
 
 /// One guard over both stacks of a server: what ails its lists ails its tools.
@@ -116,7 +179,7 @@ fn offer(
         view: Arc::clone(server.shared()) as _,
         trusted: settings.trusted,
         cached_tools: settings.cache.as_ref().map(|cache| cache.tools.clone()).unwrap_or_default(),
-        hidden_tools: settings.disabled_tools.clone(),
+        terms: settings.terms.clone(),
     };
     (guard, offer)
 }

@@ -18,7 +18,10 @@ use crate::{
 
 /// What a server offers in these tests.
 const OFFER: [(&str, &str); 7] = [
-    ("tools/list", r#"{"tools":[{"name":"echo","inputSchema":{"properties":{"zone":{"x-mcp-header":"Zone"}}}}]}"#),
+    (
+        "tools/list",
+        r#"{"tools":[{"name":"echo","inputSchema":{"properties":{"zone":{"type":"string","x-mcp-header":"Zone"}}}}]}"#,
+    ),
     ("resources/list", r#"{"resources":[{"uri":"x:1"}]}"#),
     ("resources/templates/list", r#"{"resourceTemplates":[]}"#),
     ("resources/read", r#"{"contents":[]}"#),
@@ -78,7 +81,7 @@ impl Bench {
 
 fn front(offers: Vec<Offer>) -> (Front, CancellationToken) {
     let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
-    let catalog = Catalog::new(offers, &tasks);
+    let catalog = Catalog::new(offers, &tasks, [7; 32]);
     let setup = Setup {
         tools: catalog.clone().boxed(),
         lookups: catalog.clone().boxed(),

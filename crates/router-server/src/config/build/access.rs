@@ -8,7 +8,7 @@ use router_core::Secret;
 use super::{
     super::{
         environment::{HOST, PORT, ROUTER_HOST, ROUTER_PORT},
-        file::KeyFile,
+        keys::KeyFile,
         leaf::{Hidden, Text},
         problem::{At, Flaw},
         read::Spanned,
@@ -76,10 +76,10 @@ impl Build<'_> {
     }
 
     /// The keys; each has a name and a text of its own.
-    pub(super) fn keys(&mut self, file: Option<Spanned<Vec<Spanned<KeyFile>>>>) -> Vec<KeySettings> {
+    pub(super) fn keys(&mut self, file: Option<Spanned<Vec<Spanned<KeyFile>>>>, views: &[String]) -> Vec<KeySettings> {
         let mut keys: Vec<KeySettings> = Vec::new();
         for Spanned { value, at } in file.into_iter().flat_map(|file| file.value) {
-            if let Some(key) = self.key(value, &at, &keys) {
+            if let Some(key) = self.key(value, &at, (&keys, views)) {
                 keys.push(key);
             }
         }
@@ -88,9 +88,9 @@ impl Build<'_> {
 
     fn key(
         &mut self,
-        KeyFile { name: whose, key, tenant, admin }: KeyFile,
+        KeyFile { name: whose, key, tenant, admin, view, views }: KeyFile,
         at: &At,
-        keys: &[KeySettings],
+        (keys, known_views): (&[KeySettings], &[String]),
     ) -> Option<KeySettings> {
         let (Some(whose), Some(key)) = (&whose, key) else {
             if self.findings.is_broken(&at.path) {
@@ -120,7 +120,8 @@ impl Build<'_> {
         }
         let tenant = tenant.as_ref().map_or(&whose.0, |tenant| &tenant.0);
         let admin = admin.is_some_and(|admin| admin.0);
-        Some(KeySettings { name: name(&whose.0), tenant: name(tenant), key: key.value.0, admin })
+        let views = self.views_of_key(view, views, known_views);
+        Some(KeySettings { name: name(&whose.0), tenant: name(tenant), key: key.value.0, admin, views })
     }
 
     /// What replicas seal with: who guesses it can make calls of others go on.

@@ -2,6 +2,7 @@
 
 mod access;
 mod auth;
+mod catalog;
 mod clients;
 mod guard;
 mod keeping;
@@ -15,6 +16,7 @@ mod vendor;
 use std::{net::SocketAddr, path::PathBuf};
 
 use router_core::{Name, Secret, layer::chaos::ChaosPolicy};
+use router_mcp::catalog::Prefix;
 
 use self::clients::Known;
 use super::{
@@ -47,26 +49,30 @@ pub(super) struct Build<'a> {
     findings: &'a mut Findings,
     listen: SocketAddr,
     chaos: Option<ChaosPolicy>,
+    prefix: Prefix,
 }
 
 impl<'a> Build<'a> {
     pub(super) fn new(given: Given<'a>, findings: &'a mut Findings) -> Self {
-        Self { given, findings, listen: access::LISTEN, chaos: None }
+        Self { given, findings, listen: access::LISTEN, chaos: None, prefix: Prefix::default() }
     }
 
     /// Builds what can be built; what cannot is in the findings.
     pub(super) fn config(mut self, file: File, path: Option<PathBuf>) -> Config {
         keeping::meanings(&file, self.findings);
-        let keys = self.keys(file.keys);
+        let keys = self.keys(file.keys, &catalog::view_names(file.views.as_ref()));
         self.listen = self.listen(file.listen, !keys.is_empty());
         self.chaos = file.chaos.map(|chaos| guard::chaos(chaos.value));
         let mut accounts = self.accounts(file.providers, file.default_provider);
         let models = self.aliases(file.models, &mut accounts);
         let clients = self.clients(file.clients, Known { aliases: &models, keys: &keys, accounts: &mut accounts });
+        self.prefix = catalog::usual_prefix(file.catalog.as_ref());
         let servers = self.either_servers(file.mcp_servers, file.servers);
         let public_url = self.public_url(file.public_url);
         let mut allowed_hosts = self.hosts(file.allowed_hosts);
         allowed_hosts.extend(public_url.as_ref().map(|url| url.host().to_ascii_lowercase()));
+        let catalog = self.catalog(file.catalog, &servers);
+        let views = self.views(file.views, &servers, &catalog);
         Config {
             file: path,
             listen: self.listen,
@@ -78,6 +84,8 @@ impl<'a> Build<'a> {
             strict_version: file.strict_version.is_none_or(|strict| strict.value.0),
             prompt_cache: keeping::prompt_cache(file.prompt_cache),
             servers,
+            catalog,
+            views,
             clients,
             keys,
             redis: self.redis(file.redis),

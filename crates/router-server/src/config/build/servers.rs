@@ -15,7 +15,9 @@ use super::{
         read::{Map, Spanned},
         settings::{GuardSettings, Launch, ProtocolEra, ServerCache, ServerIsolation, ServerSettings, StandbySource},
     },
-    Build, drill, guard, name,
+    Build,
+    catalog::TermsFile,
+    drill, guard, name,
     upkeep::UpkeepFile,
 };
 
@@ -23,7 +25,7 @@ use super::{
 const STALE_TIMES: u32 = 24;
 
 /// Stands between server and tool, so it cannot stand inside of a server's name.
-const SEPARATOR: &str = "__";
+pub(super) const SEPARATOR: &str = "__";
 
 /// What a launch is made of.
 struct LaunchFile {
@@ -106,7 +108,16 @@ impl Build<'_> {
         }
         let cache = file.cache.map(|cache| self.cache(cache.value));
         let on_error = self.on_error(file.on_error, cache.is_some());
-        let disabled = texts(file.disabled_tools).chain(texts(file.exclude_tools)).collect();
+        let offered = TermsFile {
+            prefix: file.prefix,
+            tools: file.tools,
+            also_allowed: [file.include_tools, file.enabled_tools].into_iter().flatten().collect(),
+            also_denied: [file.disabled_tools, file.exclude_tools].into_iter().flatten().collect(),
+            resources: file.resources,
+            prompts: file.prompts,
+            overrides: file.overrides,
+        };
+        let terms = self.offered(named, offered);
         Some(ServerSettings {
             name: name(named),
             launch: launch?,
@@ -117,7 +128,7 @@ impl Build<'_> {
             cache,
             trusted: file.trusted.is_some_and(|trusted| trusted.0),
             on_error,
-            disabled_tools: disabled,
+            terms,
             upkeep,
             auth,
         })

@@ -81,11 +81,15 @@ fn schema_and_reader_know_the_same_keys() {
         ("KnownFile", keys::<known::KnownFile>()),
         ("PriceFile", keys::<known::PriceFile>()),
         ("QuirksFile", keys::<known::QuirksFile>()),
-        ("KeyFile", keys::<file::KeyFile>()),
+        ("KeyFile", keys::<super::super::keys::KeyFile>()),
         ("LogFile", keys::<file::LogFile>()),
         ("InstancesFile", keys::<upkeep::InstancesFile>()),
         ("HealthFile", keys::<upkeep::HealthFile>()),
         ("RuntimeFile", keys::<upkeep::RuntimeFile>()),
+        ("CatalogFile", keys::<catalog::CatalogFile>()),
+        ("ViewFile", keys::<catalog::ViewFile>()),
+        ("AllowFile", keys::<catalog::AllowFile>()),
+        ("OverrideFile", keys::<catalog::OverrideFile>()),
     ];
     let described = schema["$defs"].as_object().unwrap();
     let mappings = described.values().filter(|definition| definition.get("properties").is_some()).count();

@@ -1,6 +1,6 @@
 //! What a file, the variables and the flags mean: whole values, row by row.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use router_core::layer::{
     breaker::BreakerPolicy,
@@ -10,15 +10,17 @@ use router_core::layer::{
     retry::RetryPolicy,
     timeout::TimeoutPolicy,
 };
-use router_mcp::oauth::{GrantKind, Per, Scopes, Terms};
+use router_mcp::oauth::{GrantKind, Per, Scopes, Terms as SignIn};
 
 use super::*;
 use crate::config::{
     address::Address,
     settings::{
-        Alias, GuardSettings, KeySettings, PromptCacheSettings, ServerCache, ServerIsolation, Timeouts, Upkeep,
+        Alias, CatalogSettings, GuardSettings, KeySettings, PromptCacheSettings, ServerCache, ServerIsolation,
+        Timeouts, Upkeep,
     },
 };
+use router_mcp::catalog::{Filter, Filters, Lazy, Terms};
 
 fn address(text: &str) -> Address {
     Address::parse(text).unwrap()
@@ -69,8 +71,24 @@ fn echo() -> ProviderSettings {
     provider("echo", ProviderKind::Echo)
 }
 
+/// A catalog of which nothing is said.
+pub(super) fn usual_catalog() -> CatalogSettings {
+    CatalogSettings {
+        max_name: 47,
+        page_size: 1_000,
+        lazy: Lazy::Never,
+        lazy_above: Lazy::Above { tools: 128, tokens: 20_000 },
+        aliases: Arc::default(),
+    }
+}
+
+/// A server whose tools are chosen.
+pub(super) fn tools(tools: Filter) -> Terms {
+    Terms { filters: Filters { tools, ..Filters::default() }, ..Terms::default() }
+}
+
 /// A server that is started, of which nothing else is said.
-fn server(name: &str, command: &str) -> ServerSettings {
+pub(super) fn server(name: &str, command: &str) -> ServerSettings {
     ServerSettings {
         name: name.into(),
         launch: Launch::Stdio { command: command.into(), args: Vec::new(), env: Vec::new(), cwd: None },
@@ -80,7 +98,7 @@ fn server(name: &str, command: &str) -> ServerSettings {
         cache: None,
         trusted: false,
         on_error: Vec::new(),
-        disabled_tools: Vec::new(),
+        terms: Terms::default(),
         upkeep: Upkeep::default(),
         roots: Vec::new(),
         auth: None,
@@ -91,7 +109,7 @@ fn called(name: &str, url: &str) -> ServerSettings {
     ServerSettings {
         launch: Launch::Http { url: address(url), headers: Vec::new() },
         guard: guard(),
-        auth: Some(Terms::default()),
+        auth: Some(SignIn::default()),
         ..server(name, "")
     }
 }
@@ -113,6 +131,8 @@ fn nothing_at_all_is_a_configuration() {
         strict_version: true,
         prompt_cache: PromptCacheSettings::default(),
         servers: Vec::new(),
+        catalog: usual_catalog(),
+        views: Vec::new(),
         clients: Vec::new(),
         keys: Vec::new(),
         redis: None,
@@ -297,7 +317,10 @@ fn servers_of_a_file() {
         ("{ command: x, trusted: true }", ServerSettings { trusted: true, ..server("a", "x") }),
         (
             "{ command: x, disabledTools: [rm], excludeTools: [mv] }",
-            ServerSettings { disabled_tools: vec!["rm".into(), "mv".into()], ..server("a", "x") },
+            ServerSettings {
+                terms: tools(Filter { deny: vec!["rm".into(), "mv".into()], ..Filter::default() }),
+                ..server("a", "x")
+            },
         ),
     ];
     for (text, expected) in rows {
@@ -319,7 +342,7 @@ fn signing_in_to_servers() {
             "{ url: https://e.example/mcp, auth: { type: oauth, client_id: me, client_secret: \"${KEY}\", \
              issuer: https://as.example/, scopes: [a, b c], grant: client_credentials } }",
             ServerSettings {
-                auth: Some(Terms {
+                auth: Some(SignIn {
                     client_id: Some("me".into()),
                     client_secret: Some(secret("k")),
                     private_key: None,
@@ -334,7 +357,7 @@ fn signing_in_to_servers() {
         (
             "{ url: https://e.example/mcp, auth: { per: caller } }",
             ServerSettings {
-                auth: Some(Terms { per: Per::Caller, ..Terms::default() }),
+                auth: Some(SignIn { per: Per::Caller, ..SignIn::default() }),
                 upkeep: Upkeep { isolation: ServerIsolation::PerCaller, ..Upkeep::default() },
                 ..called("a", "https://e.example/mcp")
             },
@@ -493,6 +516,7 @@ allowed_origins: [\"https://App.example.com/\", http://localhost:3000]
         key: secret(key),
         tenant: tenant.into(),
         admin: false,
+        views: Vec::new(),
     };
     assert_eq!(config.keys, [key("me", "a-key-of-the-environment", "me"), key("app", "0123456789abcdef0", "team")]);
     assert_eq!(config.allowed_hosts, ["router.example.com", "router:4100"]);

@@ -6,6 +6,7 @@ mod documents;
 mod files;
 mod good;
 mod models;
+mod offers;
 mod secrets;
 
 use std::{path::Path, time::Duration};
