@@ -8,10 +8,12 @@ pub mod guard;
 mod level;
 mod mirror;
 pub mod oauth;
+pub mod pins;
 pub mod rpc;
 pub mod seal;
 pub mod server;
 mod supervisor;
 #[cfg(test)]
 mod testing;
+mod unseen;
 pub mod view;

@@ -91,6 +91,7 @@ impl Fake {
             trusted: true,
             cached_tools: Vec::new(),
             terms: Terms::default(),
+            pinned: None,
         }
     }
 }

@@ -43,6 +43,7 @@ impl Bench {
             trusted: false,
             cached_tools: Vec::new(),
             terms: Terms::default(),
+            pinned: None,
         };
         let catalog = Catalog::new(vec![offer], &tasks, [7; 32]);
         let front = Front::new(Setup {

@@ -101,6 +101,15 @@ pub enum ServersOrder {
         /// Its name in the configuration.
         server: String,
     },
+    /// The tools that are kept away because they are not what they were, and what changed.
+    Changes,
+    /// Agree to what tools of one are now: they are offered again.
+    Approve {
+        /// The server's name in the configuration.
+        server: String,
+        /// Its own name for one tool; all of them otherwise.
+        tool: Option<String>,
+    },
     /// The last lines that one wrote to its stderr.
     Logs {
         /// Its name in the configuration.

@@ -20,7 +20,7 @@ use router_llm::{
     route::Names,
     tokens::Counter,
 };
-use router_mcp::{client::Instances, server::Front};
+use router_mcp::{client::Instances, pins::Pins, server::Front};
 use tokio::time::Instant;
 
 use crate::{health::Component, telemetry::metrics::Metrics, wire::sign_in::Office};
@@ -104,6 +104,8 @@ pub struct Mcp {
     pub each: BTreeMap<Name, Arc<Front>>,
     /// The servers themselves, for whoever looks after them.
     pub servers: BTreeMap<Name, Arc<Instances>>,
+    /// What their tools were when they were first seen.
+    pub pins: Arc<Pins>,
     /// Where people sign in to them.
     pub office: Arc<Office>,
     /// Who we are to those who sign them in, where they can read it.

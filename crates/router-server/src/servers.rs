@@ -16,6 +16,12 @@ pub async fn obey(config: &Config, order: &ServersOrder) -> Result<String> {
             let target = format!("/admin/servers/{}/logs?lines={lines}", escaped(server));
             return Ok(log(&control::ask(config, Method::GET, &target).await?));
         }
+        ServersOrder::Changes => return Ok(changes(&control::ask(config, Method::GET, "/admin/changes").await?)),
+        ServersOrder::Approve { server, tool } => {
+            let tool = tool.as_ref().map(|tool| format!("?tool={}", escaped(tool))).unwrap_or_default();
+            let target = format!("/admin/servers/{}/approve{tool}", escaped(server));
+            return Ok(approved(server, &control::ask(config, Method::POST, &target).await?));
+        }
         ServersOrder::Start { server } => ("start", server),
         ServersOrder::Stop { server } => ("stop", server),
         ServersOrder::Restart { server } => ("restart", server),
@@ -34,6 +40,26 @@ fn log(said: &Value) -> String {
     let lines = said["lines"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let lines: Vec<String> = lines.map(printable).collect();
     if lines.is_empty() { "it has said nothing\n".to_owned() } else { lines.join("\n") + "\n" }
+}
+
+fn approved(server: &str, said: &Value) -> String {
+    let mut text = String::new();
+    for tool in said["approved"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        let _ = writeln!(text, "{server}: {} is approved", printable(tool));
+    }
+    text
+}
+
+fn changes(said: &Value) -> String {
+    let mut text = String::new();
+    for tool in said["quarantined"].as_array().into_iter().flatten() {
+        let word = |key: &str| printable(tool[key].as_str().unwrap_or_default());
+        let _ = writeln!(text, "{} {}: kept away since it changed", word("server"), word("tool"));
+        for line in tool["difference"].as_str().unwrap_or_default().lines() {
+            let _ = writeln!(text, "    {}", printable(line));
+        }
+    }
+    if text.is_empty() { "every tool is what it was\n".to_owned() } else { text }
 }
 
 /// A terminal obeys what it is sent: a server's words must not reach it.

@@ -1,7 +1,7 @@
 //! One list of one server: its pages put together, without what is not to be seen of it.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -35,6 +35,8 @@ pub(super) struct Listing {
     pub(super) revision: u64,
     fetched: Instant,
     blemishes: BTreeMap<Blemish, usize>,
+    /// Tools that are not what they were.
+    away: BTreeSet<String>,
 }
 
 impl Listing {
@@ -50,6 +52,7 @@ impl Listing {
             revision,
             fetched: Instant::now(),
             blemishes: BTreeMap::new(),
+            away: BTreeSet::new(),
         }
     }
 
@@ -86,6 +89,21 @@ impl Listing {
         self.index.insert(Arc::clone(&item.key), self.items.len());
         self.items.push(item);
         blemish
+    }
+
+    /// Takes tools off the list, and remembers why they are not there.
+    pub(super) fn keep_away(&mut self, away: Vec<String>) {
+        if away.is_empty() {
+            return;
+        }
+        self.away.extend(away);
+        self.items.retain(|item| !self.away.contains(&*item.key));
+        self.index = self.items.iter().enumerate().map(|(place, item)| (Arc::clone(&item.key), place)).collect();
+    }
+
+    /// Whether a tool was taken off.
+    pub(super) fn is_away(&self, key: &str) -> bool {
+        self.away.contains(key)
     }
 
     /// What there was to find fault with, in words; `None` when there was nothing.

@@ -28,7 +28,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use router_core::{
-    BoxUpstream, Cx, Error, Kind, Name, Raw, Repeat, Result, Upstream,
+    BoxUpstream, Cx, Error, Kind, Name, Outcome, Raw, Repeat, Result, Upstream,
     tool::{Answer, Lookup, ToolCall, What},
 };
 use tokio_util::task::TaskTracker;
@@ -53,7 +53,7 @@ use self::{
     shelf::{Company, Known, Shelf},
     view::View,
 };
-use crate::{fields, mirror::Mirror, rpc, view::ServerView};
+use crate::{fields, mirror::Mirror, pins::Pinned, rpc, view::ServerView};
 
 /// One server, as the catalog needs it.
 #[derive(Clone)]
@@ -73,6 +73,8 @@ pub struct Offer {
     pub cached_tools: Vec<String>,
     /// On which terms its things are offered.
     pub terms: Terms,
+    /// What its tools are held to; `None` holds them to nothing.
+    pub pinned: Option<Pinned>,
 }
 
 /// Many servers as one, some of them, or one alone. Cloning it shares what is known of their lists.
@@ -250,6 +252,7 @@ impl Catalog {
             Known::Item(listing, place) => Ok(Found::Item(server, listing, place)),
             // A name may be made of a longer one: whose it is, is then only seen on the list.
             Known::Absent => on_board(&self.view.board(list), name).ok_or_else(|| self.unknown(list, name)),
+            Known::Away => Err(kept_away(owner, own)),
             Known::Nothing => Ok(Found::Perhaps(server, own.into())),
         }
     }
@@ -366,6 +369,19 @@ impl Upstream<ToolCall> for Catalog {
             Err(Passed::On(call)) => self.call_tool(cx, call).await,
         }
     }
+}
+
+/// The error for a tool that is not what it was.
+fn kept_away(server: &Shelf, tool: &str) -> Error {
+    let server = &server.offer.name;
+    let error = Error::new(
+        Kind::Refused,
+        format!("the tool {tool} is not what it was, and is kept away until somebody approves it"),
+    );
+    error
+        .outcome_is(Outcome::NotSent)
+        .hint(format!("`mcp-router servers changes`, then `mcp-router servers approve {server} {tool}`"))
+        .at(server)
 }
 
 /// Says of a call what its tool's annotations say, as far as they are to be believed.

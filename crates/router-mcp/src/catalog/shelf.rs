@@ -22,6 +22,7 @@ use super::{FETCH_TIME, FIRST_WAIT, KNOWN_WAIT, Offer, list::List, listing::List
 use crate::{
     client::ServerState,
     fields,
+    pins::{Pinned, Strictness},
     rpc::{RpcError, code},
     view::Revision,
 };
@@ -69,6 +70,8 @@ pub(super) enum Known {
     Item(Arc<Listing>, usize),
     /// The server has no such thing.
     Absent,
+    /// The server has it, but it is not what it was.
+    Away,
     /// The server could not be asked what it has.
     Nothing,
 }
@@ -220,7 +223,7 @@ impl Shelf {
         self.started().await?;
         let cx = Cx::new(Arc::new(catalog()), FETCH_TIME);
         let mut listing = Listing::new(list, self.revision(list));
-        let mut cursor = None;
+        let (mut cursor, mut pages) = (None, Vec::new());
         for _ in 0..MAX_PAGES {
             let params = cursor.as_ref().map(|cursor| fields::with_field(&fields::empty(), "cursor", cursor));
             let page = match self.lookup(&cx, Lookup { params, ..Lookup::new(list.what()) }).await {
@@ -228,6 +231,7 @@ impl Shelf {
                 outcome => outcome?,
             };
             let next = listing.add(&self.offer.terms, &page.result);
+            pages.extend(fields::get(&page.result, list.field()));
             if page.provenance().source != Source::Live {
                 listing.is_old();
             }
@@ -236,10 +240,21 @@ impl Shelf {
             }
             cursor = next;
         }
+        if let Some(Pinned { pins, strictness }) = self.offer.pinned.as_ref().filter(|_| list == List::Tools) {
+            let offered = pages.iter().flat_map(fields::elements);
+            let named: Vec<_> = offered.filter_map(|tool| Some((fields::text(&tool, "name")?, tool))).collect();
+            let offered = named.iter().filter(|(name, _)| listing.get(name).is_some());
+            let away = pins.review(&self.offer.name, *strictness, offered.map(|(name, tool)| (name.as_str(), tool)));
+            listing.keep_away(away);
+        }
         self.tell_faults(list, &listing);
         let listing = Arc::new(listing);
         self.slot(list).known.store(Some(Arc::clone(&listing)));
         Ok(listing)
+    }
+
+    fn holds_tools_back(&self) -> bool {
+        self.offer.pinned.as_ref().is_some_and(|pinned| pinned.strictness == Strictness::Quarantine)
     }
 
     /// Says what is wrong with a list, when that is news.
@@ -254,14 +269,23 @@ impl Shelf {
 
     /// What is known of a name. A list that lacks it may be out of date, and is asked for once more.
     pub(super) async fn find(self: &Arc<Self>, list: List, key: &str, company: Company) -> Known {
-        let Some(known) = self.known(list) else {
-            drop(self.refresh(list));
-            return Known::Nothing;
-        };
-        if let Some(place) = known.place(key) {
-            return Known::Item(known, place);
+        match self.known(list) {
+            Some(known) => {
+                if let Some(place) = known.place(key) {
+                    return Known::Item(known, place);
+                }
+            }
+            // Whether a tool is still what it was, only the list tells.
+            None if list == List::Tools && self.holds_tools_back() => {}
+            None => {
+                drop(self.refresh(list));
+                return Known::Nothing;
+            }
         }
         let Ok(listing) = self.current(list, company).await else { return Known::Nothing };
+        if listing.as_ref().is_some_and(|listing| listing.is_away(key)) {
+            return Known::Away;
+        }
         let place = listing.as_ref().and_then(|listing| listing.place(key));
         listing.zip(place).map_or(Known::Absent, |(listing, place)| Known::Item(listing, place))
     }

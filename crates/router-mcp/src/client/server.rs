@@ -98,6 +98,11 @@ impl McpServer {
         let _ = timeout(STOP_MAX, state.wait_for(|state| matches!(state, State::Stopped))).await;
     }
 
+    /// What the server offers is read anew, and clients hear of it.
+    pub fn look_again(&self) {
+        self.around.changes.tell();
+    }
+
     /// The last lines that the server wrote to its stderr, over all its processes.
     pub fn logs(&self, lines: usize) -> Vec<String> {
         self.around.complaints.lines(lines)

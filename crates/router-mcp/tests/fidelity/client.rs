@@ -145,6 +145,7 @@ fn front(reach: Reach, tasks: &TaskTracker, shutdown: &CancellationToken) -> Fro
         trusted: false,
         cached_tools: Vec::new(),
         terms: Terms::default(),
+        pinned: None,
     };
     let catalog = Catalog::new(vec![offer], tasks, [7; 32]).single("odd").expect("the one server");
     Front::new(Setup {

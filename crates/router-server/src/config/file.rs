@@ -10,7 +10,7 @@ use super::{
     known::KnownFile,
     leaf::{self, Bytes, Count, FilePath, Hidden, Link, Period, Positive, Rate, Share, Switch, Text, Time, words},
     read::{Map, Read, Reader, Spanned, section},
-    settings::{DialectName, LogFormat, ProtocolEra, ProviderKind, ServerIsolation},
+    settings::{DialectName, LogFormat, PinPolicy, ProtocolEra, ProviderKind, ServerIsolation},
     tree::{Node, Value},
     upkeep::{HealthFile, InstancesFile, RuntimeFile},
 };
@@ -62,6 +62,8 @@ section! {
         public_url: Link,
         /// Which addresses that others name (where to sign in, above all) are called.
         egress: EgressFile,
+        /// The file in which tools are pinned as they were first seen; otherwise `tools.lock.json` in that folder.
+        tool_lock: FilePath,
         /// Host names besides the address itself under which clients may reach the router.
         allowed_hosts: Vec<Spanned<Text>>,
         /// Origins of web pages that may call the router: `https://app.example.com`.
@@ -282,6 +284,9 @@ section! {
         disabled_tools as "disabledTools": Vec<Spanned<Text>>,
         /// Gemini's word for `disabledTools`.
         exclude_tools as "excludeTools": Vec<Spanned<Text>>,
+        /// What becomes of a tool that is not what it was; otherwise it is kept away until somebody approves it, or only
+        /// told where the server is `trusted`.
+        pin: PinPolicy,
         /// Who has it to himself; otherwise nobody, and one process or session serves all.
         isolation: ServerIsolation,
         /// How many of it there may be, where it is not shared.

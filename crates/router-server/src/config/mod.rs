@@ -36,8 +36,8 @@ pub use self::{
     environment::{Environment, example},
     problem::{Problems, Warning},
     settings::{
-        Choice, Config, DialectName, Language, Launch, LogFormat, LogSettings, MODEL_FILES, ModelName, Privacy,
-        ProtocolEra, ProviderKind, ProviderSettings, Runtime, ServerIsolation, ServerSettings, StandbySource,
+        Choice, Config, DialectName, Language, Launch, LogFormat, LogSettings, MODEL_FILES, ModelName, PinPolicy,
+        Privacy, ProtocolEra, ProviderKind, ProviderSettings, Runtime, ServerIsolation, ServerSettings, StandbySource,
         ViewSettings,
     },
 };

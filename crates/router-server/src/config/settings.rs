@@ -63,6 +63,8 @@ pub struct Config {
     pub public_url: Option<Address>,
     /// What of our own network may be called although others name it.
     pub allow_private: Vec<Exempt>,
+    /// The file in which tools are pinned.
+    pub tool_lock: PathBuf,
     /// Names besides our own address under which clients may reach us.
     pub allowed_hosts: Vec<String>,
     /// Web pages that may call us.
@@ -270,6 +272,8 @@ pub struct ServerSettings {
     pub upkeep: Upkeep,
     /// How we sign in to it, where we would.
     pub auth: Option<Terms>,
+    /// What becomes of its tools that are not what they were.
+    pub pin: PinPolicy,
 }
 
 /// How what all MCP servers offer is put together.
@@ -304,6 +308,18 @@ pub struct ViewSettings {
     pub instructions: Option<String>,
     /// How many things are on one page.
     pub page_size: usize,
+}
+
+words! {
+    /// What becomes of a tool that is not what it was.
+    PinPolicy, "is not what becomes of a changed tool" {
+        /// Nothing: tools are not pinned.
+        Off = "off",
+        /// It is told in the log.
+        Warn = "warn",
+        /// It is kept away until somebody approves it.
+        Quarantine = "quarantine",
+    }
 }
 
 /// How a server is kept running.

@@ -29,6 +29,8 @@ pub fn routes() -> Router<Arc<Gateway>> {
     Router::new()
         .route("/admin/servers", get(all))
         .route("/admin/servers/{server}", get(one))
+        .route("/admin/changes", get(changes))
+        .route("/admin/servers/{server}/approve", post(approve))
         .route("/admin/servers/{server}/logs", get(logs))
         .route("/admin/servers/{server}/{order}", post(order))
 }
@@ -52,6 +54,32 @@ async fn logs(State(gateway): Gate, Path(name): Path<String>, Query(parameters):
         Ok(server) => models::json(&json!({ "lines": server.shared().logs(asked.unwrap_or(LINES)) })),
         Err(error) => refused(&error),
     }
+}
+
+/// The tools that are kept away because they are not what they were, with what changed.
+async fn changes(State(gateway): Gate) -> Response<Body> {
+    models::json(&json!({ "quarantined": gateway.mcp.pins.quarantined() }))
+}
+
+/// Agrees to what a server's tools are now: to the one that `tool` names, or to all.
+async fn approve(State(gateway): Gate, Path(name): Path<String>, Query(parameters): Parameters) -> Response<Body> {
+    let server = match find(&gateway, &name) {
+        Ok(server) => server,
+        Err(error) => return refused(&error),
+    };
+    let tool = parameters.iter().find(|(name, _)| name == "tool").map(|(_, tool)| tool.as_str());
+    let approved = gateway.mcp.pins.approve(&name, tool);
+    if approved.is_empty() {
+        let what = tool.map_or_else(
+            || format!("no tool of {name}"),
+            |tool| format!("the tool {tool:?} of {name} is not one that"),
+        );
+        let error = Error::new(Kind::NotFound, format!("{what} waits for approval"));
+        return refused(&error.hint("`mcp-router servers changes` shows those that do"));
+    }
+    tracing::info!(server = name, tools = approved.join(" "), "approved");
+    server.shared().look_again();
+    models::json(&json!({ "approved": approved }))
 }
 
 /// `start`, `stop` or `restart`; obeyed in the background.

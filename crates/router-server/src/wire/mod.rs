@@ -6,6 +6,7 @@ mod kept;
 mod lazy;
 mod models;
 mod parts;
+mod pins;
 mod runtime;
 mod servers;
 pub mod sign_in;

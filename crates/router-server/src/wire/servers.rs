@@ -15,6 +15,7 @@ use router_core::{
 use router_mcp::{
     catalog::{Catalog, Laziness, Lazy, Meaning, Offer, ViewSpec},
     client::{Endpoint, Instances, Isolated, Isolation, Launch, Program, Protocol, Reach, ServerSpec},
+    pins::{Pinned, Pins, Strictness},
     seal::Seal,
     server::{Front, Setup},
     view::Revision,
@@ -26,13 +27,14 @@ use super::{
     eras::Eras,
     lazy,
     parts::ServerPart,
+    pins,
     runtime::{self, Machine},
     sign_in::{self, Office},
 };
 use crate::{
     backup::Backup,
     clock,
-    config::{self, Config, ProtocolEra, ServerIsolation, ServerSettings, StandbySource, ViewSettings},
+    config::{self, Config, PinPolicy, ProtocolEra, ServerIsolation, ServerSettings, StandbySource, ViewSettings},
     gateway::{Mcp, Part},
     shutdown::Shutdown,
     telemetry::metrics::Metrics,
@@ -60,11 +62,13 @@ pub fn build(
     let mut parts: Vec<Box<dyn Part>> = Vec::new();
     let mut offers = Vec::new();
     let mut servers = BTreeMap::new();
+    let pins = pins::at(&config.tool_lock)?;
     let (eras, machine) = (Eras::at(&config.state), Machine::of(config.base_environment()));
     for settings in &config.servers {
         let spec = spec(settings, office, &machine).with_context(|| format!("mcpServers.{}", settings.name))?;
         let server = start(eras.remembered(spec), settings, &launch, shutdown);
         let (guard, offer) = offer(settings, &server, metrics, shutdown);
+        let offer = Offer { pinned: pinned(settings.pin, &pins), ..offer };
         probe_when_back(server.shared().changed(), Arc::clone(&guard), shutdown);
         parts.push(Box::new(ServerPart::new(guard, Arc::clone(&server))));
         offers.push(offer);
@@ -94,8 +98,17 @@ pub fn build(
     });
     let (views, bound, lazy) = (views.collect(), bound(config), lazy_views(config));
     let (all, office) = (front(catalog), Arc::clone(office));
-    let mcp = Mcp { all, each, servers, office, description: None, views, bound, lazy };
+    let mcp = Mcp { all, each, servers, pins, office, description: None, views, bound, lazy };
     Ok(Built { mcp, parts })
+}
+
+fn pinned(policy: PinPolicy, pins: &Arc<Pins>) -> Option<Pinned> {
+    let strictness = match policy {
+        PinPolicy::Off => return None,
+        PinPolicy::Warn => Strictness::Warn,
+        PinPolicy::Quarantine => Strictness::Quarantine,
+    };
+    Some(Pinned { pins: Arc::clone(pins), strictness })
 }
 
 fn start(spec: ServerSpec, settings: &ServerSettings, launch: &Launch, shutdown: &Shutdown) -> Arc<Instances> {
@@ -180,6 +193,7 @@ fn offer(
         trusted: settings.trusted,
         cached_tools: settings.cache.as_ref().map(|cache| cache.tools.clone()).unwrap_or_default(),
         terms: settings.terms.clone(),
+        pinned: None,
     };
     (guard, offer)
 }

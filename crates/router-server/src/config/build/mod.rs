@@ -67,6 +67,7 @@ impl<'a> Build<'a> {
         let models = self.aliases(file.models, &mut accounts);
         let clients = self.clients(file.clients, Known { aliases: &models, keys: &keys, accounts: &mut accounts });
         self.prefix = catalog::usual_prefix(file.catalog.as_ref());
+        let state = self.state(file.state);
         let servers = self.either_servers(file.mcp_servers, file.servers);
         let public_url = self.public_url(file.public_url);
         let mut allowed_hosts = self.hosts(file.allowed_hosts);
@@ -90,11 +91,12 @@ impl<'a> Build<'a> {
             keys,
             redis: self.redis(file.redis),
             log: self.log(file.log.map(|log| log.value).unwrap_or_default()),
-            state: self.state(file.state),
             state_key: self.state_key(file.state_key),
             public_url,
             allow_private: self.allow_private(file.egress),
             allowed_hosts,
+            tool_lock: file.tool_lock.map_or_else(|| state.join("tools.lock.json"), |path| path.value.0),
+            state,
             allowed_origins: self.origins(file.allowed_origins),
             base_environment: self.given.environment.bare(),
         }

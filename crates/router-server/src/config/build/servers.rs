@@ -13,7 +13,9 @@ use super::{
         leaf::{FilePath, Hidden, Link, Positive, Text},
         problem::At,
         read::{Map, Spanned},
-        settings::{GuardSettings, Launch, ProtocolEra, ServerCache, ServerIsolation, ServerSettings, StandbySource},
+        settings::{
+            GuardSettings, Launch, PinPolicy, ProtocolEra, ServerCache, ServerIsolation, ServerSettings, StandbySource,
+        },
     },
     Build,
     catalog::TermsFile,
@@ -106,6 +108,7 @@ impl Build<'_> {
             // What one signed in for must not serve another.
             upkeep.isolation = ServerIsolation::PerCaller;
         }
+        let trusted = file.trusted.is_some_and(|trusted| trusted.0);
         let cache = file.cache.map(|cache| self.cache(cache.value));
         let on_error = self.on_error(file.on_error, cache.is_some());
         let offered = TermsFile {
@@ -126,11 +129,12 @@ impl Build<'_> {
             timeout: guard::server_timeouts(file.timeout),
             guard,
             cache,
-            trusted: file.trusted.is_some_and(|trusted| trusted.0),
+            trusted,
             on_error,
             terms,
             upkeep,
             auth,
+            pin: file.pin.map_or(if trusted { PinPolicy::Warn } else { PinPolicy::Quarantine }, |pin| pin.value),
         })
     }
 

@@ -102,6 +102,7 @@ pub(super) fn server(name: &str, command: &str) -> ServerSettings {
         upkeep: Upkeep::default(),
         roots: Vec::new(),
         auth: None,
+        pin: PinPolicy::Quarantine,
     }
 }
 
@@ -141,6 +142,7 @@ fn nothing_at_all_is_a_configuration() {
         state_key: None,
         public_url: None,
         allow_private: Vec::new(),
+        tool_lock: "/var/lib/mcp-router/tools.lock.json".into(),
         allowed_hosts: Vec::new(),
         allowed_origins: Vec::new(),
         base_environment: Vec::new(),
@@ -314,7 +316,7 @@ fn servers_of_a_file() {
             ServerSettings { timeout: times(30, 10, 60), ..server("a", "x") },
         ),
         ("{ command: x, protocol: legacy }", ServerSettings { protocol: ProtocolEra::Legacy, ..server("a", "x") }),
-        ("{ command: x, trusted: true }", ServerSettings { trusted: true, ..server("a", "x") }),
+        ("{ command: x, trusted: true }", ServerSettings { trusted: true, pin: PinPolicy::Warn, ..server("a", "x") }),
         (
             "{ command: x, disabledTools: [rm], excludeTools: [mv] }",
             ServerSettings {
