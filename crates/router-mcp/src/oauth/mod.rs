@@ -1,8 +1,8 @@
 //! Signing in to servers: we are the client of OAuth 2.1, as the revision of 2026-07-28 wants it.
 //!
 //! An [`Account`] is what the router is to one server. It shows the token that is at hand, renews it, and when the
-//! server wants another one finds out who makes it out ([`discover`]), who we are there ([`client`]), and sends a person
-//! on his way ([`flow`]), or asks for itself. Everything that came from outside is called through [`crate::egress`].
+//! server wants another one finds out who makes it out (`discover`), who we are there (`client`), and sends a person
+//! on his way (`flow`), or asks for itself. Everything that came from outside is called through [`crate::egress`].
 //! A token is kept with the address of its server and the issuer that made it out, and shown to nobody else.
 
 mod account;
