@@ -269,7 +269,9 @@ impl Shelf {
 
     /// What is known of a name. A list that lacks it may be out of date, and is asked for once more.
     pub(super) async fn find(self: &Arc<Self>, list: List, key: &str, company: Company) -> Known {
-        match self.known(list) {
+        let known = self.known(list);
+        let unknown = known.is_none();
+        match known {
             Some(known) => {
                 if let Some(place) = known.place(key) {
                     return Known::Item(known, place);
@@ -285,6 +287,10 @@ impl Shelf {
         let Ok(listing) = self.current(list, company).await else { return Known::Nothing };
         if listing.as_ref().is_some_and(|listing| listing.is_away(key)) {
             return Known::Away;
+        }
+        if listing.is_none() && unknown {
+            // It says that it has no tools: there is nothing to compare a call with.
+            return Known::Nothing;
         }
         let place = listing.as_ref().and_then(|listing| listing.place(key));
         listing.zip(place).map_or(Known::Absent, |(listing, place)| Known::Item(listing, place))
