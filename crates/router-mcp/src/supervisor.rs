@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, sync::atomic::Ordering, time::Duration};
 
+use futures_util::future;
 use router_core::{Error, Kind, Outcome, Result};
 use tokio::{
     sync::{mpsc, watch},
@@ -10,7 +11,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    client::{Channel, Era, Greeting, HealthCheck, Launch, Link, Protocol, Reach, ServerSpec, Surroundings, follow},
+    client::{
+        Channel, Era, Greeting, HealthCheck, Launch, Link, Protocol, Reach, ServerSpec, Surroundings, follow, keep_told,
+    },
     oauth::Keyring,
 };
 
@@ -234,7 +237,10 @@ impl Supervisor {
             error = link.over() => error,
             error = watch_over(&channel, self.spec.health) => error,
             next = self.orders.unless_running() => return End::Told(next),
-            never = follow(&channel, greeting, &self.around.changes) => match never {},
+            (never, _) = future::join(
+                follow(&channel, greeting, &self.around.changes),
+                keep_told(&channel, greeting, &self.around.watched),
+            ) => match never {},
         };
         self.down(&link.explain(&died), since.elapsed());
         End::Broke

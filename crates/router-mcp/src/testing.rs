@@ -12,7 +12,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::{
     catalog::{Offer, Terms},
-    client::ServerState,
+    client::{ServerState, Watch},
     rpc::RpcError,
     view::{Remark, Revision, ServerView},
 };
@@ -134,6 +134,13 @@ impl ServerView for Door {
 
     fn remarks(&self) -> broadcast::Receiver<Remark> {
         self.0.remarks.subscribe()
+    }
+
+    fn watch(&self, uri: &str) -> BoxFuture<'static, Result<Watch>> {
+        let watch = Watch::of_nobody(uri);
+        self.0.asked.lock().push(format!("watch {uri}"));
+        async move { if watch.uri().starts_with("no:") { Err(refusal(-32602, "no such resource")) } else { Ok(watch) } }
+            .boxed()
     }
 
     fn want_level(&self, level: &'static str) {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use router_core::{Note, Raw};
+use futures_util::future::BoxFuture;
+use router_core::{Note, Raw, Result};
 use tokio::sync::{broadcast, watch};
 
-use crate::client::ServerState;
+use crate::client::{ServerState, Watch};
 
 /// The outside of one MCP server: what it said of itself, how it is, and whether its lists have changed.
 pub trait ServerView: Send + Sync + 'static {
@@ -24,6 +25,9 @@ pub trait ServerView: Send + Sync + 'static {
 
     /// What it says from now on that belongs to no request.
     fn remarks(&self) -> broadcast::Receiver<Remark>;
+
+    /// Has the server tell when a resource changes, for as long as what this gives is kept; it tells by a remark.
+    fn watch(&self, uri: &str) -> BoxFuture<'static, Result<Watch>>;
 
     /// Somebody wants to hear its log from this level on, as its protocol writes it.
     fn want_level(&self, level: &'static str);

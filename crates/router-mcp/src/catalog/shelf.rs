@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{FETCH_TIME, FIRST_WAIT, KNOWN_WAIT, Offer, list::List, listing::Listing, uri};
 use crate::{
-    client::ServerState,
+    client::{ServerState, tells},
     fields,
     pins::{Pinned, Strictness},
     rpc::{RpcError, code},
@@ -103,6 +103,11 @@ impl Shelf {
             *said = Some(now);
         }
         said.clone()
+    }
+
+    /// Whether the server says that it tells when its resources change, or has not said anything yet.
+    pub(super) fn may_tell_of_resources(&self) -> bool {
+        self.may_have("resources") && self.said.lock().as_ref().is_none_or(tells)
     }
 
     /// The last list that the server gave.

@@ -1,10 +1,11 @@
 //! What the servers of a catalog say beside all requests, and how much of it is wanted.
 
 use futures_util::future::select_all;
+use router_core::{Error, Kind, Result};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-use super::Catalog;
-use crate::view::Remark;
+use super::{Catalog, List};
+use crate::{client::Watch, view::Remark};
 
 /// Hears several servers, one remark after the other. Who is slow misses some.
 pub(crate) struct Remarks(Vec<Receiver<Remark>>);
@@ -13,6 +14,22 @@ impl Catalog {
     /// Hears what the servers say from now on.
     pub(crate) fn remarks(&self) -> Remarks {
         Remarks(self.view.servers.iter().map(|server| server.shelf.offer.view.remarks()).collect())
+    }
+
+    /// Whether a server that has been reached tells when its resources change, or one that has not might.
+    pub(crate) fn may_tell_of_resources(&self) -> bool {
+        self.view.servers.iter().any(|server| server.shelf.may_tell_of_resources())
+    }
+
+    /// Has the server whose resource it is tell when it changes, for as long as what this gives is kept.
+    pub(crate) async fn watch(&self, uri: &str) -> Result<Watch> {
+        let unknown = || self.unknown(List::Resources, uri);
+        let server = self.owner(uri).await.ok_or_else(unknown)?;
+        if !server.may_tell_of_resources() {
+            let message = format!("{} does not tell when its resources change", server.offer.name);
+            return Err(Error::new(Kind::Refused, message));
+        }
+        server.offer.view.watch(uri).await
     }
 
     /// Somebody wants to hear the servers' logs from this level on.

@@ -11,7 +11,7 @@ use super::{
     greet,
     http::Remote,
     news::Ended,
-    session::Session,
+    session::{Reply, Session},
     stdio::Process,
 };
 
@@ -87,11 +87,19 @@ impl Channel {
         }
     }
 
-    /// Listens for news until there is no more.
-    pub(super) async fn news(&self, params: &Raw) -> Ended {
+    /// Listens for news until there is no more. Of resources it tells what was wanted at `turn`.
+    pub(super) async fn news(&self, params: &Raw, turn: Option<u64>) -> Ended {
         match self {
-            Self::Pipe(session) => session.news(params).await,
-            Self::Http(remote) => remote.news(params).await,
+            Self::Pipe(session) => session.news(params, turn).await,
+            Self::Http(remote) => remote.news(params, turn).await,
+        }
+    }
+
+    /// Asks for ourselves.
+    pub(super) async fn request(&self, method: &str, params: &Raw, until: Instant) -> Result<Reply> {
+        match self {
+            Self::Pipe(session) => session.request(method, params, until).await,
+            Self::Http(remote) => remote.request(method, params, until).await,
         }
     }
 

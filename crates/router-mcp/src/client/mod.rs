@@ -16,6 +16,8 @@ mod server;
 mod session;
 mod stdio;
 mod tail;
+mod watched;
+mod watching;
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,17 +29,20 @@ use router_core::{
 use tokio::sync::broadcast;
 use tokio_util::task::TaskTracker;
 
-use self::{changes::Changes, eras::Request, tail::Tail};
+use self::{changes::Changes, eras::Request, tail::Tail, watched::Watched};
 pub use self::{
     eras::{Era, Greeting, Protocol},
     instances::{InstanceLimits, Instances, Isolated, Isolation},
     server::{McpServer, Order, ServerState, ServerStatus},
     stdio::{Launch, Program},
+    watched::Watch,
 };
 pub(crate) use self::{
     link::{Channel, Link},
     news::follow,
     session::Tally,
+    watched::RESOURCES,
+    watching::{keep_told, tells},
 };
 use crate::{fields, oauth::Keyring, view::Remark};
 
@@ -135,6 +140,7 @@ impl ServerSpec {
 #[derive(Clone)]
 pub(crate) struct Surroundings {
     pub(crate) changes: Changes,
+    pub(crate) watched: Watched,
     pub(crate) tally: Arc<Tally>,
     pub(crate) tasks: TaskTracker,
     /// What its processes complain about.
@@ -152,6 +158,7 @@ impl Surroundings {
         };
         Self {
             changes: Changes::new(),
+            watched: Watched::new(),
             tally: Arc::default(),
             tasks: tasks.clone(),
             complaints: Arc::new(Tail::hiding(secrets)),
@@ -162,12 +169,21 @@ impl Surroundings {
 
     /// The server says something that belongs to no request.
     fn remark(&self, method: &Arc<str>, params: Option<&Raw>, to: Option<Arc<str>>) {
-        let Some(params) = params.filter(|_| matches!(&**method, listener::MESSAGE | listener::VISITED)) else {
-            return;
+        let is_wanted = |params: &Raw| match &**method {
+            listener::MESSAGE | listener::VISITED => true,
+            watched::UPDATED => fields::text(params, "uri").is_some_and(|uri| self.watched.holds(&uri)),
+            _ => false,
         };
+        let Some(params) = params.filter(|params| is_wanted(params)) else { return };
         let note = Note { method: Arc::clone(method), params: params.clone() };
         // Nobody listens, most of the time.
         drop(self.remarks.send(Remark { note, to }));
+    }
+
+    /// Takes note of what is for us: a list has changed, a subscription was taken.
+    fn hear(&self, method: &str, params: Option<&Raw>) {
+        self.changes.hear(method);
+        self.watched.hear(method, params);
     }
 
     pub(crate) fn remarks(&self) -> broadcast::Receiver<Remark> {

@@ -8,7 +8,8 @@ use tokio::time::{Instant, sleep};
 use super::{
     Channel,
     changes::Changes,
-    eras::{Greeting, listen_params},
+    eras::{Era, Greeting, listen_params},
+    watching::tells,
 };
 use crate::{
     fields,
@@ -49,12 +50,14 @@ impl Ended {
 
 /// Listens for as long as the connection lasts. What changed while nobody listened is not known, so all may have.
 pub(crate) async fn follow(channel: &Channel, greeting: &Greeting, changes: &Changes) -> Infallible {
-    let Some(filter) = told(&greeting.capabilities) else { return std::future::pending().await };
+    let on_standing_stream = greeting.era == Era::Legacy && tells(&greeting.capabilities);
+    let filter = told(&greeting.capabilities).or_else(|| on_standing_stream.then(fields::empty));
+    let Some(filter) = filter else { return std::future::pending().await };
     let params = listen_params(&filter);
     let mut pause = PAUSE;
     loop {
         let since = Instant::now();
-        if channel.news(&params).await == Ended::ForGood {
+        if channel.news(&params, None).await == Ended::ForGood {
             return std::future::pending().await;
         }
         if since.elapsed() > PAUSE_MAX {

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{FutureExt, future::BoxFuture};
 use router_core::{
     Cx, Error, Kind, Name, Outcome, Raw, Reply, Result, Upstream,
     tool::{Answer, Lookup, ToolCall},
@@ -15,7 +16,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Channel, Era, Launch, Question, ServerSpec, Surroundings};
+use super::{Channel, Era, Launch, Question, ServerSpec, Surroundings, Watch};
 pub use crate::supervisor::Order;
 use crate::{
     oauth::Keyring,
@@ -167,6 +168,11 @@ impl ServerView for McpServer {
 
     fn remarks(&self) -> broadcast::Receiver<Remark> {
         self.around.remarks()
+    }
+
+    fn watch(&self, uri: &str) -> BoxFuture<'static, Result<Watch>> {
+        let (watched, name, uri) = (self.around.watched.clone(), Arc::clone(&self.name), uri.to_owned());
+        async move { watched.watch(&uri).await.map_err(|error| error.at(&name)) }.boxed()
     }
 
     fn want_level(&self, level: &'static str) {

@@ -27,6 +27,7 @@ use super::{
     loudness::{Loudness, SET_LEVEL},
     news::{ENDLESS, Ended, LISTEN},
     outbox::Outbox,
+    watched::UPDATED,
 };
 use crate::rpc::{self, Message, RpcError};
 
@@ -176,11 +177,18 @@ impl Session {
     }
 
     /// Asks for news of the lists; a legacy server tells it unasked.
-    pub(super) async fn news(&self, params: &Raw) -> Ended {
+    pub(super) async fn news(&self, params: &Raw, turn: Option<u64>) -> Ended {
         if self.era() == Era::Legacy {
             return Ended::ForGood;
         }
-        match self.request(LISTEN, params, Instant::now() + ENDLESS).await {
+        let id = self.next_id();
+        if let Some(turn) = turn {
+            self.around.watched.listens(id, turn);
+        }
+        let mut listening = Listening { session: self, id, over: false };
+        let ended = self.ask(id, (LISTEN, params), None, sleep_until(Instant::now() + ENDLESS)).await;
+        listening.over = true;
+        match ended {
             Ok(Ok(_)) => Ended::Broke,
             Ok(Err(error)) => Ended::by(&error),
             Err(_) => Ended::ForGood,
@@ -297,7 +305,7 @@ impl Session {
     }
 
     fn hear(&self, method: Arc<str>, params: Option<Raw>) {
-        self.around.changes.hear(&method);
+        self.around.hear(&method, params.as_ref());
         let listener = match &*method {
             listener::PROGRESS => params.as_ref().and_then(eras::token_of).and_then(|id| self.listener(id)),
             // A log line names no request: with one caller it is his, with more it would be told to the wrong one.
@@ -313,6 +321,9 @@ impl Session {
     /// Something that belongs to no request: for everybody while there is none, else for the one caller of them all. What
     /// may be about one caller is not told to another.
     fn remark(&self, method: &Arc<str>, params: Option<&Raw>) {
+        if &**method == UPDATED {
+            return self.around.remark(method, params, None);
+        }
         let to = {
             let waiting = self.waiting.lock();
             let listeners = waiting.callers.values().filter_map(|waiter| waiter.listener.as_ref());
@@ -418,6 +429,22 @@ impl Drop for Place<'_> {
         }
         let params = json!({ "requestId": self.id, "reason": "the caller no longer waits" });
         let _ = self.session.notify("notifications/cancelled", Some(&Raw::trusted(params.to_string())));
+    }
+}
+
+/// A request for news; giving it up tells the server that nobody listens any more.
+struct Listening<'a> {
+    session: &'a Session,
+    id: u64,
+    over: bool,
+}
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        if !self.over {
+            let params = json!({ "requestId": self.id, "reason": "nobody listens any more" });
+            let _ = self.session.notify("notifications/cancelled", Some(&Raw::trusted(params.to_string())));
+        }
     }
 }
 

@@ -81,7 +81,7 @@ impl Front {
         if question.version.is_modern() {
             admit(headers, self, &question)?;
             if &*question.method == "subscriptions/listen" {
-                return self.listen(headers, &question);
+                return self.listen(headers, &question).await;
             }
         }
         let accepts = Accepts::read(headers);
@@ -119,12 +119,12 @@ impl Front {
         }
     }
 
-    fn listen(&self, headers: &HeaderMap, question: &Question) -> Result<Response<Body>, Refusal> {
+    async fn listen(&self, headers: &HeaderMap, question: &Question) -> Result<Response<Body>, Refusal> {
         if !Accepts::read(headers).events {
             return Err(not_acceptable());
         }
         let until = (CancellationToken::new(), self.0.setup.closing.clone());
-        let listener = Listener::subscribed(&self.0.setup.catalog, &question.id, question.params.as_ref(), until);
+        let listener = Listener::subscribed(&self.0.setup.catalog, &question.id, question.params.as_ref(), until).await;
         Ok(events(Body::of_listener(listener)))
     }
 

@@ -9,9 +9,11 @@ use tokio_util::sync::CancellationToken;
 use super::{
     meta::{META, SUBSCRIPTION_ID},
     session::Session,
+    watches::Watches,
 };
 use crate::{
     catalog::{Catalog, Changed, Changes, Remarks},
+    client::RESOURCES,
     fields,
     rpc::{self, Id},
     view::Remark,
@@ -24,6 +26,8 @@ pub(super) struct Listener {
     wants: Changed,
     changes: Changes,
     remarks: Remarks,
+    /// The resources that the listen request is about.
+    watches: Watches,
     /// Whose standing stream it is.
     session: Option<Arc<Session>>,
     /// We close.
@@ -40,6 +44,8 @@ const LISTS: [(&str, &str, &str); 3] = [
     ("resourcesListChanged", "resources", "notifications/resources/list_changed"),
     ("promptsListChanged", "prompts", "notifications/prompts/list_changed"),
 ];
+
+const UPDATED: &str = "notifications/resources/updated";
 
 /// What there is to tell.
 enum News {
@@ -60,6 +66,7 @@ impl Listener {
             wants: Changed { tools: true, resources: true, prompts: true },
             changes: catalog.changes(),
             remarks: catalog.remarks(),
+            watches: Watches::default(),
             session: Some(Arc::clone(session)),
             closing,
             over,
@@ -69,7 +76,7 @@ impl Listener {
     }
 
     /// What `subscriptions/listen` asks for, as far as there is such a thing; the first message says how far.
-    pub(super) fn subscribed(
+    pub(super) async fn subscribed(
         catalog: &Catalog,
         id: &Id,
         params: Option<&Raw>,
@@ -79,12 +86,16 @@ impl Listener {
         let [tools, resources, prompts] =
             LISTS.map(|(name, capability, _)| fields::is_true(&filter, name) && catalog.may_have(capability));
         let wants = Changed { tools, resources, prompts };
+        // A modern client hears log lines with the request that wants them, and of no visit's end.
+        let asks = fields::get(&filter, RESOURCES).is_some();
+        let (changes, remarks) = (catalog.changes(), if asks { catalog.remarks() } else { Remarks::none() });
+        let watches = Watches::asked_for(catalog, &filter).await;
         let mut listener = Self {
             mark: Some(id.clone()),
             wants,
-            changes: catalog.changes(),
-            // A modern client hears log lines with the request that wants them, and of no visit's end.
-            remarks: Remarks::none(),
+            changes,
+            remarks,
+            watches,
             session: None,
             closing,
             over,
@@ -125,6 +136,10 @@ impl Listener {
         if self.session.as_ref().is_some_and(|session| session.wants(note, to.as_deref())) {
             self.queue.push_back(rpc::notification(&note.method, Some(&note.params)));
         }
+        if let Some(id) = self.mark.as_ref().filter(|_| &*note.method == UPDATED && self.watches.cover(&note.params)) {
+            let params = fields::with_path(&note.params, &[META, SUBSCRIPTION_ID], id.raw());
+            self.queue.push_back(rpc::notification(&note.method, Some(&params)));
+        }
     }
 
     fn acknowledge(&mut self) {
@@ -132,6 +147,10 @@ impl Listener {
         let wanted = LISTS.iter().zip(flags(self.wants)).filter(|(_, wanted)| *wanted);
         let accepted: Vec<_> = wanted.map(|((name, ..), _)| (*name, &yes)).collect();
         let filter = fields::with_fields(&fields::empty(), &accepted);
+        let filter = match self.watches.listed() {
+            Some(uris) => fields::with_field(&filter, RESOURCES, &uris),
+            None => filter,
+        };
         let params = fields::with_field(&self.marked(), "notifications", &filter);
         self.queue.push_back(rpc::notification("notifications/subscriptions/acknowledged", Some(&params)));
     }

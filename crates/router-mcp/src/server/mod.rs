@@ -20,6 +20,7 @@ mod stdio;
 #[cfg(test)]
 mod tests;
 mod version;
+mod watches;
 
 use std::{pin::pin, sync::Arc};
 
@@ -173,6 +174,8 @@ impl Front {
             ("tools/call", _) => self.call(cx, question).await?,
             ("ping", false) => fields::empty().into(),
             ("logging/setLevel", false) => self.set_level(question)?.into(),
+            ("resources/subscribe", false) => self.subscribe(question).await?.into(),
+            ("resources/unsubscribe", false) => Self::unsubscribe(question)?.into(),
             ("server/discover", true) => self.discovery().into(),
             (method, _) => self.look_up(cx, method, question).await?,
         };
@@ -296,7 +299,11 @@ impl Front {
         let mut about = serde_json::Map::new();
         for list in ["tools", "resources", "prompts"] {
             if catalog.may_have(list) {
-                about.insert(list.into(), json!({ "listChanged": true }));
+                let about_list = match list {
+                    "resources" if catalog.may_tell_of_resources() => json!({ "subscribe": true, "listChanged": true }),
+                    _ => json!({ "listChanged": true }),
+                };
+                about.insert(list.into(), about_list);
             }
         }
         for (feature, since) in [("logging", Version::First), ("completions", Version::Batching)] {

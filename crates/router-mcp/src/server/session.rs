@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{meta::Level, version::Version};
+use super::{meta::Level, version::Version, watches::Watches};
 use crate::{
     fields,
     rpc::{self, Id, RpcError},
@@ -55,6 +55,8 @@ pub(super) struct Session {
     next_ask: AtomicU64,
     /// The visits that the client was asked for, the newest last: it is told when they are over.
     visits: Mutex<VecDeque<String>>,
+    /// The resources that the client watches.
+    pub(super) watches: Watches,
     /// Cancelled when the session is over.
     pub(super) over: CancellationToken,
 }
@@ -85,6 +87,7 @@ impl Session {
             asks: Mutex::default(),
             next_ask: AtomicU64::new(1),
             visits: Mutex::default(),
+            watches: Watches::default(),
             over: CancellationToken::new(),
         }
     }
@@ -179,6 +182,7 @@ impl Session {
                 let visit = fields::text(&note.params, VISIT);
                 visit.is_some_and(|visit| self.visits.lock().contains(&visit))
             }
+            "notifications/resources/updated" => self.watches.cover(&note.params),
             _ => false,
         }
     }
@@ -263,6 +267,7 @@ impl Open {
 
     fn remove(&mut self, session: &Session) {
         session.over.cancel();
+        session.watches.clear();
         let Some(own) = self.callers.get_mut(&session.owner) else { return };
         if own.remove(&session.id).is_some() {
             self.count -= 1;

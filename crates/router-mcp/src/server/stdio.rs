@@ -15,7 +15,7 @@ use super::{
     Front, Question, failure,
     listen::Listener,
     reply,
-    session::{Hello, Session, Underway},
+    session::{Hello, Session},
     version::Version,
 };
 use crate::{
@@ -134,7 +134,7 @@ impl Pipe {
                 self.session.greet(hello);
                 self.send(rpc::result(&question.id, &result)).await;
             }
-            ("subscriptions/listen", true) => self.subscribe(&question),
+            ("subscriptions/listen", true) => self.subscribe(question),
             _ => self.start(cx, question).await,
         }
     }
@@ -196,28 +196,30 @@ impl Pipe {
         if !std::mem::replace(&mut self.stands, true) {
             let setup = &self.front.0.setup;
             let until = (self.listening.clone(), setup.closing.clone());
-            self.tell(Listener::standing(&setup.catalog, &self.session, until.0, until.1), None);
+            let listener = Listener::standing(&setup.catalog, &self.session, until.0, until.1);
+            setup.tasks.spawn(send_all(listener, self.out.clone()));
         }
     }
 
-    fn subscribe(&self, question: &Question) {
-        let setup = &self.front.0.setup;
+    fn subscribe(&self, question: Question) {
         let over = self.listening.child_token();
         let underway = self.session.begin(&question.id, over.clone());
-        let until = (over, setup.closing.clone());
-        let listener = Listener::subscribed(&setup.catalog, &question.id, question.params.as_ref(), until);
-        self.tell(listener, Some(underway));
-    }
-
-    fn tell(&self, mut listener: Listener, underway: Option<Underway>) {
-        let out = self.out.clone();
+        let (front, out) = (self.front.clone(), self.out.clone());
         self.front.0.setup.tasks.spawn(async move {
-            while let Some(message) = listener.next().await {
-                if out.send(message).await.is_err() {
-                    break;
-                }
-            }
+            let setup = &front.0.setup;
+            let until = (over, setup.closing.clone());
+            let listener = Listener::subscribed(&setup.catalog, &question.id, question.params.as_ref(), until).await;
+            send_all(listener, out).await;
             drop(underway);
         });
+    }
+}
+
+/// Tells what changes, until it is over or nobody reads any more.
+async fn send_all(mut listener: Listener, out: mpsc::Sender<Bytes>) {
+    while let Some(message) = listener.next().await {
+        if out.send(message).await.is_err() {
+            break;
+        }
     }
 }

@@ -16,6 +16,7 @@ use super::{
         Surroundings, answer,
         listener::{self, Listener},
         session::Reply,
+        watched::UPDATED,
     },
     proof,
     sse::{EVENT_MAX, Events, TooLarge},
@@ -175,8 +176,8 @@ impl Post {
                     }
                 }
                 Message::Notification { method, params } => {
-                    self.around.changes.hear(&method);
-                    match aside.listener().filter(|_| &*method != listener::VISITED) {
+                    self.around.hear(&method, params.as_ref());
+                    match aside.listener().filter(|_| !matches!(&*method, listener::VISITED | UPDATED)) {
                         Some(listener) => listener.hear(method, params),
                         None => self.around.remark(&method, params.as_ref(), None),
                     }

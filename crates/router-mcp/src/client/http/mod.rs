@@ -349,13 +349,17 @@ impl Remote {
     }
 
     /// Listens for news of the lists: on a subscription, or on the standing stream of a legacy session.
-    pub(super) async fn news(self: &Arc<Self>, params: &Raw) -> Ended {
+    pub(super) async fn news(self: &Arc<Self>, params: &Raw, turn: Option<u64>) -> Ended {
         let Ok(met) = self.met() else { return Ended::ForGood };
         let heard = match met.greeting.era {
             Era::Modern => {
                 let mut headers = HeaderMap::new();
                 headers::mirror(&mut headers, LISTEN, params);
-                self.exchange((LISTEN, params), headers).await
+                let id = self.next_id();
+                if let Some(turn) = turn {
+                    self.around.watched.listens(id, turn);
+                }
+                self.post.send(rpc::request(id, LISTEN, Some(params)), headers, Some(id), &Nobody).await
             }
             Era::Legacy => {
                 let standing = Call { remote: Arc::clone(self), met: Arc::clone(&met), listener: None };
@@ -373,6 +377,22 @@ impl Remote {
         }
     }
 
+    /// Asks for ourselves. A session that is lost is replaced, and what was asked in it goes with it.
+    pub(super) async fn request(&self, method: &str, params: &Raw, until: Instant) -> Result<Reply> {
+        let met = self.met()?;
+        let late = |_| Error::new(Kind::Deadline, format!("no answer to {method} before the deadline"));
+        match timeout_at(until, self.exchange((method, params), met.headers())).await.map_err(late)?? {
+            Posted::Answered(reply, _) => Ok(reply),
+            Posted::Accepted => Err(Error::new(Kind::Protocol, "the server took a question without an answer")),
+            Posted::Rejected(rejection) => {
+                if met.session.is_some() && rejection.forgot_session() {
+                    self.renew(&met).await?;
+                }
+                Err(rejection.into_error())
+            }
+        }
+    }
+
     /// A new session in the place of `lost`, unless somebody else has got one meanwhile.
     async fn renew(&self, lost: &Arc<Met>) -> Result<Arc<Met>> {
         let _one_at_a_time = self.renewal.lock().await;
@@ -382,6 +402,7 @@ impl Remote {
         }
         self.initialize().await.map_err(|error| error.outcome_is(Outcome::NotSent))?;
         self.around.changes.tell();
+        self.around.watched.begin_anew();
         self.met()
     }
 

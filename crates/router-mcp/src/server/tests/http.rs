@@ -58,7 +58,7 @@ async fn every_method_answers_in_both_eras() {
         let heard = bench.modern(1, method, params).await;
         assert_eq!((heard.status, heard.code()), (404, Some(-32601)), "{method} has gone");
     }
-    for method in ["resources/subscribe", "server/discover", "subscriptions/listen", "nonsense"] {
+    for method in ["server/discover", "subscriptions/listen", "nonsense"] {
         let heard = bench.post(&legacy, &legacy_body(1, method, "")).await;
         assert_eq!((heard.status, heard.code()), (200, Some(-32601)), "{method}");
     }
@@ -422,7 +422,7 @@ async fn a_question_of_a_server_goes_along_the_stream_and_its_answer_comes_back(
 async fn changes_reach_those_who_listen() {
     let bench = Bench::new();
     let params =
-        r#""notifications":{"toolsListChanged":true,"promptsListChanged":false,"resourceSubscriptions":["x:1"]}"#;
+        r#""notifications":{"toolsListChanged":true,"promptsListChanged":false,"resourceSubscriptions":["no:1"]}"#;
     let body = modern_body(9, "subscriptions/listen", params);
     let headers = modern_headers("subscriptions/listen", "");
     let mut modern = bench.send(Method::POST, &headers, &body).await.into_body();
