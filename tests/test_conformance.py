@@ -91,7 +91,7 @@ def test_what_a_revision_requires(judge, revision, transport, protocol, open_sti
 # What the suites ask of a client that concerns no authorization.
 CLIENT_SCENARIOS = {LEGACY: 5, MODERN: 8}
 # The suite's server asks on its standing stream, which says nothing of the call that it asks for.
-UNRELATED = {"sse-retry", "elicitation-sep1034-client-defaults"}
+UNRELATED = {"elicitation-sep1034-client-defaults"}
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ impl Front {
     /// Ends that. What was not watched need not be.
     pub(super) fn unsubscribe(question: &Question) -> Result<Raw, RpcError> {
         let (session, uri) = watcher(question)?;
-        session.watches.0.lock().retain(|watch| &**watch.uri() != uri);
+        session.watches.0.lock().retain(|watch| **watch.uri() != uri);
         Ok(fields::empty())
     }
 }

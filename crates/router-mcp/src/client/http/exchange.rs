@@ -19,7 +19,6 @@ use super::{
         watched::UPDATED,
     },
     proof,
-    sse::{EVENT_MAX, Events, TooLarge},
     transport::Transport,
 };
 use crate::{
@@ -91,7 +90,7 @@ impl Post {
         id: Option<u64>,
         aside: &impl Aside,
     ) -> Result<Posted> {
-        let response = self.deliver(self.request(Method::POST, headers, body)).await?;
+        let response = self.deliver(self.request(Method::POST, headers.clone(), body)).await?;
         let (status, session) = (response.status(), response.headers().get(SESSION_ID).cloned());
         if !status.is_success() {
             return Ok(Posted::Rejected(Rejection::read(response).await));
@@ -99,7 +98,7 @@ impl Post {
         let Some(id) = id else { return Ok(Posted::Accepted) };
         let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let reply = if kind.starts_with("text/event-stream") {
-            self.stream(response.into_body(), id, aside).await?
+            self.stream(response.into_body(), (id, &headers), aside).await?
         } else if kind.starts_with("application/json") {
             let body = collect(response.into_body(), BODY_MAX).await?;
             self.take(&body, id, aside)?.ok_or_else(|| unanswered("the body holds no answer"))?
@@ -111,11 +110,11 @@ impl Post {
 
     /// Opens the standing stream of a session, and hears what comes until it ends.
     pub(super) async fn overhear(&self, headers: HeaderMap, aside: &impl Aside) -> Result<Posted> {
-        let response = self.deliver(self.request(Method::GET, headers, Bytes::new())).await?;
+        let response = self.deliver(self.request(Method::GET, headers.clone(), Bytes::new())).await?;
         if response.status() != StatusCode::OK {
             return Ok(Posted::Rejected(Rejection::read(response).await));
         }
-        let reply = self.stream(response.into_body(), NO_REQUEST, aside).await?;
+        let reply = self.stream(response.into_body(), (NO_REQUEST, &headers), aside).await?;
         Ok(Posted::Answered(reply, None))
     }
 
@@ -125,14 +124,14 @@ impl Post {
         Ok(self.deliver(request).await?.status())
     }
 
-    async fn deliver(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>> {
+    pub(super) async fn deliver(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>> {
         match &self.keyring {
             None => self.transport.send(request).await,
             Some(keyring) => proof::send(keyring, &self.transport, &request).await,
         }
     }
 
-    fn request(&self, method: Method, headers: HeaderMap, body: Bytes) -> Request<Full<Bytes>> {
+    pub(super) fn request(&self, method: Method, headers: HeaderMap, body: Bytes) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.uri_mut() = self.url.clone();
@@ -146,24 +145,8 @@ impl Post {
         request
     }
 
-    async fn stream(&self, mut body: Incoming, id: u64, aside: &impl Aside) -> Result<Reply> {
-        let mut events = Events::default();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| unanswered("the stream broke").because(error))?;
-            let Ok(piece) = frame.into_data() else { continue };
-            events.push(&piece);
-            while let Some(event) = events.next().map_err(|TooLarge| too_large())? {
-                let reply = if event.is_empty() { None } else { self.take(&event, id, aside)? };
-                if let Some(reply) = reply {
-                    return Ok(reply);
-                }
-            }
-        }
-        Err(unanswered("the stream ended before the answer"))
-    }
-
     /// Reads one message, or a batch of them; the answer when it is among them.
-    fn take(&self, frame: &Bytes, id: u64, aside: &impl Aside) -> Result<Option<Reply>> {
+    pub(super) fn take(&self, frame: &Bytes, id: u64, aside: &impl Aside) -> Result<Option<Reply>> {
         let unreadable = |error: RpcError| unanswered(&error.message);
         let messages =
             if rpc::is_batch(frame) { rpc::read_batch(frame).map_err(unreadable)? } else { vec![rpc::read(frame)] };
@@ -189,11 +172,7 @@ impl Post {
     }
 }
 
-fn too_large() -> Error {
-    unanswered(&format!("an event is above {EVENT_MAX} bytes"))
-}
-
-fn unanswered(why: &str) -> Error {
+pub(super) fn unanswered(why: &str) -> Error {
     Error::new(Kind::Protocol, format!("no answer that can be read: {why}"))
 }
 

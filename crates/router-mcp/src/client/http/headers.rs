@@ -35,6 +35,11 @@ pub(super) fn mirror(headers: &mut HeaderMap, method: &'static str, params: &Raw
     }
 }
 
+/// Whether they are those of a modern request, each of which names its method.
+pub(super) fn is_modern(headers: &HeaderMap) -> bool {
+    headers.contains_key(METHOD)
+}
+
 /// A value as a header can carry it: encoded, if it is not plain, or looks as if it were encoded.
 pub(super) fn encoded(value: String) -> String {
     let (open, close) = SENTINEL;

@@ -4,6 +4,7 @@ mod exchange;
 mod headers;
 mod mirrored;
 mod proof;
+mod resume;
 mod sse;
 mod transport;
 

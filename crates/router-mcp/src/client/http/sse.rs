@@ -1,6 +1,9 @@
 //! Events out of a stream of bytes, however it is cut into pieces.
 
+use std::time::Duration;
+
 use bytes::{Buf, Bytes, BytesMut};
+use http::HeaderValue;
 
 /// The largest event, in bytes.
 pub(super) const EVENT_MAX: usize = 4 * 1024 * 1024;
@@ -20,6 +23,12 @@ pub(super) struct Events {
     /// The last line ended with a carriage return: a line feed right behind it belongs to that.
     after_return: bool,
     begun: bool,
+    /// The id of the event that is being read, or of the last that had one.
+    id: Option<HeaderValue>,
+    /// The id of the last event that was read whole.
+    last_id: Option<HeaderValue>,
+    /// How long the server wants us to stay away before we come back.
+    retry: Option<Duration>,
 }
 
 impl Events {
@@ -28,10 +37,26 @@ impl Events {
         self.buffer.extend_from_slice(piece);
     }
 
+    /// The rest comes on another stream: what was half read of this one comes again.
+    pub(super) fn begin_anew(&mut self) {
+        *self = Self { id: self.last_id.clone(), last_id: self.last_id.take(), retry: self.retry, ..Self::default() };
+    }
+
+    /// Where the stream can be gone on with.
+    pub(super) fn last_id(&self) -> Option<HeaderValue> {
+        self.last_id.clone()
+    }
+
+    /// How long the server wants us to stay away.
+    pub(super) fn retry(&self) -> Option<Duration> {
+        self.retry
+    }
+
     /// The data of the next event that is complete.
     pub(super) fn next(&mut self) -> Result<Option<Bytes>, TooLarge> {
         while let Some(line) = self.line() {
             if line.is_empty() {
+                self.last_id.clone_from(&self.id);
                 if std::mem::take(&mut self.has_data) {
                     return Ok(Some(self.data.split().freeze()));
                 }
@@ -46,12 +71,26 @@ impl Events {
     }
 
     fn field(&mut self, line: &BytesMut) {
-        let Some(value) = line.strip_prefix(b"data") else { return };
-        let value = match value {
-            [b':', b' ', value @ ..] | [b':', value @ ..] => value,
-            [] => &[],
-            _ => return,
+        let (name, value) = match memchr::memchr(b':', line) {
+            Some(colon) => line.split_at(colon),
+            None => (&line[..], &[][..]),
         };
+        let value = value.strip_prefix(b":").unwrap_or(value);
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        match name {
+            b"data" => self.datum(value),
+            b"id" if value.is_empty() => self.id = None,
+            // One that cannot be sent back is of no use.
+            b"id" => self.id = HeaderValue::from_bytes(value).ok(),
+            b"retry" => {
+                let number = std::str::from_utf8(value).ok().and_then(|value| value.parse().ok());
+                self.retry = number.map(Duration::from_millis).or(self.retry);
+            }
+            _ => {}
+        }
+    }
+
+    fn datum(&mut self, value: &[u8]) {
         if std::mem::replace(&mut self.has_data, true) {
             self.data.extend_from_slice(b"\n");
         }
@@ -112,6 +151,28 @@ mod tests {
             ("id: 7\n\ndatax: no\n\ndata: cut", vec![]),
         ] {
             assert_eq!(split(&[stream.as_bytes()]), expected, "{stream:?}");
+        }
+    }
+
+    #[test]
+    fn a_stream_says_where_it_can_be_gone_on_with() {
+        let second = Duration::from_secs(1);
+        for (stream, id, retry) in [
+            ("data: x\n\n", None, None),
+            ("id: 1\nretry: 1000\ndata:\n\n", Some("1"), Some(second)),
+            ("id: 1\n\nid: 2\ndata: cut", Some("1"), None),
+            ("id:1\ndata: x\n\ndata: y\n\nretry: soon\n\n", Some("1"), None),
+            ("id: 1\n\nid\n\n", None, None),
+        ] {
+            let mut events = Events::default();
+            events.push(stream.as_bytes());
+            while events.next().unwrap().is_some() {}
+            let found = events.last_id();
+            assert_eq!((found.as_ref().map(|id| id.to_str().unwrap()), events.retry()), (id, retry), "{stream:?}");
+            events.begin_anew();
+            events.push(b"data: z\n\n");
+            assert_eq!(events.next().unwrap().unwrap(), "z");
+            assert_eq!(events.last_id(), found);
         }
     }
 
