@@ -85,7 +85,8 @@ def test_what_a_revision_requires(judge, revision, transport, protocol, open_sti
     assert len(wanted) == {LEGACY: 30, MODERN: 37}[revision]
     scored = wanted | beyond(revision, "server", "pending", "added-after-release")
     assert scored <= set(found)
-    assert set(failed(found)) & scored == open_still, failed(found)
+    # Whether a legacy server's questions come together is a matter of milliseconds.
+    assert open_still - ONE_BY_ONE <= set(failed(found)) & scored <= open_still, failed(found)
 
 
 # What the suites ask of a client that concerns no authorization.
