@@ -17,9 +17,7 @@ async def _visit(server: str | StdioServerParameters, mode: str, plan: dict) -> 
             except MCPError as error:
                 found["results"].append({"text": str(error), "failed": True})
         if ending := plan.get("resource"):
-            uris = [str(resource.uri) for resource in (await client.list_resources()).resources]
-            uri = next(uri for uri in uris if uri.endswith(ending))
-            found["resource"] = (await client.read_resource(uri)).contents[0].text
+            found["resource"] = (await client.read_resource(await _uri(client, ending))).contents[0].text
         if name := plan.get("prompt"):
             found["prompts"] = [prompt.name for prompt in (await client.list_prompts()).prompts]
             found["prompt"] = (await client.get_prompt(name)).messages[0].content.text
@@ -35,6 +33,16 @@ async def _tools(client: Client, plan: dict) -> list[str]:
             break
         await asyncio.sleep(1)
     return tools
+
+
+async def _uri(client: Client, ending: str) -> str:
+    """The resource whose URI ends so; looked for again, as servers may still be starting."""
+    for _ in range(30):
+        uris = [str(resource.uri) for resource in (await client.list_resources()).resources]
+        if found := next((uri for uri in uris if uri.endswith(ending)), None):
+            return found
+        await asyncio.sleep(1)
+    raise AssertionError(f"no resource ends with {ending}: {uris}")
 
 
 def visit(server: str | StdioServerParameters, mode: str, plan: dict) -> dict:
