@@ -228,6 +228,7 @@ impl Shelf {
         self.started().await?;
         let cx = Cx::new(Arc::new(catalog()), FETCH_TIME);
         let mut listing = Listing::new(list, self.revision(list));
+        let pinned = self.offer.pinned.as_ref().filter(|_| list == List::Tools);
         let (mut cursor, mut pages) = (None, Vec::new());
         for _ in 0..MAX_PAGES {
             let params = cursor.as_ref().map(|cursor| fields::with_field(&fields::empty(), "cursor", cursor));
@@ -236,7 +237,9 @@ impl Shelf {
                 outcome => outcome?,
             };
             let next = listing.add(&self.offer.terms, &page.result);
-            pages.extend(fields::get(&page.result, list.field()));
+            if pinned.is_some() {
+                pages.extend(fields::get(&page.result, list.field()));
+            }
             if page.provenance().source != Source::Live {
                 listing.is_old();
             }
@@ -245,7 +248,7 @@ impl Shelf {
             }
             cursor = next;
         }
-        if let Some(Pinned { pins, strictness }) = self.offer.pinned.as_ref().filter(|_| list == List::Tools) {
+        if let Some(Pinned { pins, strictness }) = pinned {
             let offered = pages.iter().flat_map(fields::elements);
             let named: Vec<_> = offered.filter_map(|tool| Some((fields::text(&tool, "name")?, tool))).collect();
             let offered = named.iter().filter(|(name, _)| listing.get(name).is_some());

@@ -11,7 +11,7 @@ use router_core::{Error, Kind, Outcome, Raw, Result};
 use tokio::{sync::watch, time::timeout};
 
 use super::eras::SUBSCRIPTION_ID;
-use crate::{fields, rpc::RpcError};
+use crate::fields;
 
 pub(super) const UPDATED: &str = "notifications/resources/updated";
 pub(super) const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
@@ -181,11 +181,6 @@ impl Watched {
 
 fn refusal() -> Error {
     Error::new(Kind::Refused, "the server does not tell when this resource changes")
-}
-
-/// What a server's refusal of one resource means.
-pub(super) fn refused(error: &RpcError) -> Error {
-    super::answer::failure(error)
 }
 
 #[cfg(test)]

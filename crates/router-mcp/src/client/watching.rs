@@ -15,10 +15,10 @@ use tokio::{
 };
 
 use super::{
-    Channel,
+    Channel, answer,
     eras::{Era, Greeting, listen_params},
     news::Ended,
-    watched::{RESOURCES, Wanted, Watched, refused},
+    watched::{RESOURCES, Wanted, Watched},
 };
 use crate::{fields, rpc};
 
@@ -89,7 +89,7 @@ async fn tell_all(channel: &Channel, method: &str, uris: &[Arc<str>]) -> BTreeMa
 async fn tell(channel: &Channel, method: &str, uri: &str) -> Result<()> {
     let params = fields::with_field(&fields::empty(), "uri", &rpc::quoted(uri));
     let said = channel.request(method, &params, Instant::now() + ANSWER_MAX).await?;
-    said.map(drop).map_err(|error| refused(&error))
+    said.map(drop).map_err(|error| answer::failure(&error))
 }
 
 /// A modern server is told of all of them in one request that lasts, and is begun anew when they become others.

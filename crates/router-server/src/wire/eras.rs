@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use router_mcp::client::{Era, Protocol, Reach, ServerSpec};
 use serde::{Deserialize, Serialize};
 
-use crate::clock;
+use crate::{clock, store};
 
 /// After this long a server is asked anew: it may have learnt the newer era meanwhile.
 const GOOD_FOR_SECONDS: i64 = 24 * 60 * 60;
@@ -63,19 +63,11 @@ impl Eras {
         let mut known = self.known.lock();
         let entry = Known { server: server.to_owned(), era: era.as_str().to_owned(), met: clock::unix_seconds() };
         known.insert(name.to_owned(), entry);
-        if let Err(error) = write(&self.path, &known) {
+        let written = serde_json::to_vec_pretty(&*known).map_err(std::io::Error::from);
+        if let Err(error) = written.and_then(|text| store::replace(&self.path, &text)) {
             tracing::debug!(%error, "what servers speak is not remembered over a restart");
         }
     }
-}
-
-fn write(path: &Path, known: &BTreeMap<String, Known>) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs_err::create_dir_all(folder)?;
-    }
-    let fresh = path.with_extension("new");
-    fs_err::write(&fresh, serde_json::to_vec_pretty(known)?)?;
-    fs_err::rename(fresh, path)
 }
 
 /// A hash, because what is hashed may hold secrets.

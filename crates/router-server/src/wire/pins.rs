@@ -5,6 +5,8 @@ use std::{path::Path, sync::Arc};
 use anyhow::{Context, Result};
 use router_mcp::pins::{Lock, Pins};
 
+use crate::store;
+
 /// The pins in the file; none yet, where there is no file. One that cannot be read is not overwritten.
 pub(super) fn at(path: &Path) -> Result<Arc<Pins>> {
     let lock = match fs_err::read(path) {
@@ -24,12 +26,7 @@ pub(super) fn at(path: &Path) -> Result<Arc<Pins>> {
 }
 
 fn write(path: &Path, lock: &Lock) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs_err::create_dir_all(folder)?;
-    }
-    let fresh = path.with_extension("new");
     let mut text = serde_json::to_vec_pretty(lock)?;
     text.push(b'\n');
-    fs_err::write(&fresh, text)?;
-    fs_err::rename(fresh, path)
+    store::replace(path, &text)
 }
