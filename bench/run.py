@@ -19,6 +19,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from http.client import HTTPConnection
 from pathlib import Path
 
 BENCH = Path(__file__).resolve().parent
@@ -26,9 +27,14 @@ BIN = BENCH / "target/release"
 # What is measured of ours: the packaged build (`cargo xtask dist`).
 DIST = Path(os.environ.get("CARGO_TARGET_DIR", BENCH.parent / "target")) / "dist"
 LLM, MCP = 19000, 19100
+# The process of an MCP server, whose time and memory are not its router's.
+SERVER = "mock-mcp"
 LOAD_CORE, TARGET_CORE = 0, 1
 # Streams that are held open at once, and the size of the questions that opened them.
 OPEN = [(1000, "1k"), (500, "200k")]
+# Sessions of MCP that are held at once.
+SESSIONS = 1000
+INITIALIZE = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "bench", "version": "1"}}}
 
 
 def sh_env(path):
@@ -128,6 +134,17 @@ def bodies(out, model):
     return {n: (out / f"{n}.json").stat().st_size for n in made}
 
 
+def listed(folder):
+    """Writes what a router answers to tools/list before twenty servers of fifty tools each, for nginx to serve."""
+    tool = lambda server, n: {
+        "name": f"mock{server:02}__extra_{n}", "description": "A dummy tool with a description of an ordinary length, so that lists weigh what they weigh in practice.",
+        "inputSchema": {"type": "object", "properties": {"query": {"type": "string", "description": "What to look for"}, "limit": {"type": "integer", "default": 10}}, "required": ["query"]}}
+    tools = [tool(server, n) for server in range(20) for n in range(50)]
+    folder.mkdir(parents=True, exist_ok=True)
+    answer = {"jsonrpc": "2.0", "id": 1, "result": {"tools": [{"name": "echo", **{k: tools[0][k] for k in ("description", "inputSchema")}}, *tools[1:]], "serverInfo": {}}}
+    (folder / "list.json").write_text(json.dumps(answer, separators=(",", ":")))
+
+
 # ---- one target -----------------------------------------------------------------------------------------------
 
 
@@ -148,7 +165,9 @@ class Target:
         (self.run / "rendered").mkdir(parents=True, exist_ok=True)
         for name in self.spec.get("render", []):
             text = Path(self.spec.get("conf", BENCH), name).read_text()
-            (self.run / "rendered" / Path(name).name).write_text(text.replace("@bin@", str(BIN)).replace("@run@", str(self.run)))
+            for word, value in {"bin": BIN, "run": self.run, **self.spec.get("fill", {})}.items():
+                text = text.replace(f"@{word}@", str(value))
+            (self.run / "rendered" / Path(name).name).write_text(text)
 
     def start(self):
         s = self.spec
@@ -169,6 +188,7 @@ class Target:
         env = {k: self.fill(v) for k, v in s.get("env", {}).items()}
         if "env_file" in s:
             env.update(sh_env(self.fill(s["env_file"])))
+        listed(self.run / "listed")
         t0 = time.perf_counter()
         self.proc = spawn([self.fill(c) for c in s["cmd"]], TARGET_CORE, env, cwd, self.run / f"{self.name.replace('>', '')}.log")
         while True:
@@ -209,8 +229,7 @@ class Target:
                 if b"event" not in r.readline():
                     raise ValueError("no event stream")
         else:
-            init = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "probe", "version": "1"}}}
-            _, b = http(self.base() + self.mcp_path, json.dumps(init).encode(), ["accept: application/json, text/event-stream"] + self.headers())
+            _, b = http(self.base() + self.mcp_path, json.dumps(INITIALIZE).encode(), ["accept: application/json, text/event-stream"] + self.headers())
             if b"serverInfo" not in b:
                 raise ValueError("wrong answer")
 
@@ -230,8 +249,12 @@ class Target:
             self.proc = None
         self.extra_headers = []
 
+    def pid(self):
+        """The target's process tree, as the load generators are told of it: an MCP target without its servers."""
+        return f"target={self.proc.pid}" + (f",{SERVER}" if self.kind == "mcp" else "")
+
     def rss(self):
-        """(RSS, PSS) of the process tree in MiB."""
+        """(RSS, PSS) of the process tree in MiB; of an MCP target without its servers."""
         if not self.proc:
             return 0, 0
         kids = {}
@@ -239,7 +262,8 @@ class Target:
             if d.name.isdigit():
                 try:
                     s = (d / "stat").read_text()
-                    kids.setdefault(int(s[s.rindex(")") + 2 :].split()[1]), []).append(int(d.name))
+                    if self.kind != "mcp" or f"({SERVER})" not in s:
+                        kids.setdefault(int(s[s.rindex(")") + 2 :].split()[1]), []).append(int(d.name))
                 except OSError:
                     pass
         todo, rss, pss = [self.proc.pid], 0, 0
@@ -342,7 +366,7 @@ class Runner:
         if t.spec.get("cmd"):
             self.start_figures(t)
         d, w = str(self.args.duration), "1"
-        pids = ["--pid", f"mock={mock}"] + (["--pid", f"target={t.proc.pid}"] if t.proc else [])
+        pids = ["--pid", f"mock={mock}"] + (["--pid", t.pid()] if t.proc else [])
         hdr = [x for h in t.headers() for x in ("-H", h)]
         base = t.base()
 
@@ -359,7 +383,7 @@ class Runner:
             for front, path in fronts:
                 for streams, size in OPEN:
                     self.open_streams(t, base + path, work / f"{front}-{size}-stream.json", streams, mock_url, hdr)
-            pids[-1] = f"target={t.proc.pid}"
+            pids[-1] = t.pid()
         for rep in range(1, self.args.reps + 1):
             top = 0
             if t.chat():
@@ -418,15 +442,22 @@ class Runner:
         mock = self.mock("mcp", [str(BIN / "mock-mcp"), "http", "--port", str(MCP)])
         if t.spec.get("cmd"):
             self.start_figures(t)
-        pids = ["--pid", f"mock={mock}"] + (["--pid", f"target={t.proc.pid}"] if t.proc else [])
+        pids = ["--pid", f"mock={mock}"] + (["--pid", t.pid()] if t.proc else [])
         hdr = [x for h in t.headers() for x in ("-H", h)]
+        protocol = t.spec.get("protocol", "2025-06-18")
+        if t.proc and protocol != "2026-07-28" and self.wanted("sessions"):
+            self.sessions(t)
+            pids[-1] = t.pid()
+        scenarios = [("echo-s1", ["-s", "1"]), ("echo-s16", ["-s", "16"]), ("echo-s1k16", ["-s", "1", "-k", "16"]), ("session-churn", ["-s", "4", "--churn"])]
+        if t.spec.get("lists"):
+            scenarios = [("list-1000", ["-s", "4", "--rpc", "tools/list", "--expect", "extra_43"])]
         for rep in range(1, self.args.reps + 1):
-            for scenario, extra in (("echo-s1", ["-s", "1"]), ("echo-s16", ["-s", "16"]), ("echo-s1k16", ["-s", "1", "-k", "16"]), ("session-churn", ["-s", "4", "--churn"])):
-                cmd = [str(BIN / "mcp-load"), *extra, "-d", str(self.args.duration), "--protocol", t.spec.get("protocol", "2025-06-18"), *hdr, *pids]
+            for scenario, extra in scenarios:
+                cmd = [str(BIN / "mcp-load"), *extra, "-d", str(self.args.duration), "--protocol", protocol, *hdr, *pids]
                 if t.spec.get("stdio"):
                     if "churn" in scenario or scenario == "echo-s16":
                         continue
-                    cmd += ["--", str(BIN / "mock-mcp"), "stdio"]
+                    cmd += ["--", str(BIN / SERVER), "stdio"]
                 elif t.spec.get("legacy_sse"):
                     if "churn" in scenario:
                         continue
@@ -435,6 +466,38 @@ class Runner:
                     cmd += ["--http", t.base() + t.mcp_path]
                 self.load(t, scenario, cmd, rep)
         self.finish(t)
+
+    def sessions(self, t):
+        """Memory of the target, started anew, for each legacy session that nobody uses, and for each that has its stream open."""
+        t.stop()
+        t.start()
+        time.sleep(2)
+        idle, _ = t.rss()
+        line = HTTPConnection("127.0.0.1", t.spec["port"])
+        headers = {"content-type": "application/json", "accept": "application/json, text/event-stream", **dict(h.split(": ", 1) for h in t.headers())}
+        ids = []
+        for _ in range(SESSIONS):
+            line.request("POST", t.mcp_path, json.dumps(INITIALIZE), headers)
+            answer = line.getresponse()
+            answer.read()
+            ids.append(answer.getheader("mcp-session-id"))
+        time.sleep(2)
+        without = t.rss()[0] - idle
+        streams = []
+        for name in ids:
+            stream = HTTPConnection("127.0.0.1", t.spec["port"])
+            stream.request("GET", t.mcp_path, headers={**headers, "mcp-session-id": name})
+            streams.append((stream, stream.getresponse()))
+        assert all(answer.status == 200 for _, answer in streams)
+        time.sleep(2)
+        listening = t.rss()[0] - idle
+        for stream, answer in streams:
+            answer.close()
+            stream.close()
+        line.close()
+        each = lambda mib: round(mib * 1024 / SESSIONS, 1)
+        self.emit(kind="mcp", target=t.name, scenario="sessions", sessions=SESSIONS, idle_kib=each(without), listening_kib=each(listening))
+        print(f"  {t.name:28} {SESSIONS} sessions: {each(without)} KiB each, {each(listening)} with an open stream", flush=True)
 
     def finish(self, t):
         if t.proc:
@@ -498,6 +561,8 @@ def report(files):
                 m.update(start=statistics.median(v["start_s"]), idle=v["idle_rss_mib"], idle_pss=v["idle_pss_mib"], version=v.get("version"))
             elif v["scenario"] == "open":
                 m.setdefault("open", []).append(f"{v['streams']:,} {v['body'].removesuffix('-stream')}: {v['above_idle_mib']:,.1f}")
+            elif v["scenario"] == "sessions":
+                m.setdefault("open", []).append(f"a session {v['idle_kib']:,.1f} KiB, with its stream {v['listening_kib']:,.1f}")
             elif v["scenario"] == "end":
                 m.update(end=v["end_rss_mib"], end_pss=v["end_pss_mib"])
             else:
@@ -510,7 +575,7 @@ def report(files):
         ms = {k[1]: m for k, m in meta.items() if k[0] == kind}
         if not ms:
             continue
-        print(f"\n### {kind}: start and memory\n\n| target | version | start to first answer, s | idle RSS, MiB | idle PSS | RSS of open streams above idle | RSS after all runs | notes |\n|---|---|---|---|---|---|---|---|")
+        print(f"\n### {kind}: start and memory\n\n| target | version | start to first answer, s | idle RSS, MiB | idle PSS | RSS of what is open, above idle, MiB | RSS after all runs | notes |\n|---|---|---|---|---|---|---|---|")
         for n, m in ms.items():
             print(f"| {n} | {m.get('version') or ''} | {fmt(m.get('start'), 3)} | {fmt(m.get('idle'), 1)} | {fmt(m.get('idle_pss'), 1)} | {opened(m)} | {fmt(m.get('end'), 1)} | {'; '.join(m.get('fatal', []))} |")
         for sc, by in rows.items():

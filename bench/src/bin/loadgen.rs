@@ -282,14 +282,15 @@ async fn run(o: Opt) -> serde_json::Value {
         ticker(sem.clone(), t0, rps, (rps * (o.warmup + o.duration + 1.0)) as u64);
     }
     tokio::time::sleep(Duration::from_secs_f64(o.warmup)).await;
-    let own0 = bench::procstat::cpu_us(std::process::id());
+    let me = Target::new("me", std::process::id());
+    let own0 = bench::procstat::cpu_us(&me);
     let w = Window::open(&o.pids);
     let begun = Instant::now();
     run.measuring.set(true);
     tokio::time::sleep(Duration::from_secs_f64(o.duration)).await;
     run.measuring.set(false);
     let secs = begun.elapsed().as_secs_f64();
-    let own = bench::procstat::cpu_us(std::process::id()) - own0;
+    let own = bench::procstat::cpu_us(&me) - own0;
     let t = run.tally.take();
     let finished: u64 = t.by_status.values().sum();
     let acc = w.close(finished, o.sse.then_some(("cpu_us_per_event", t.events)));

@@ -32,6 +32,11 @@ fn scan_members(object: &[u8]) -> Result<Members, Flaw> {
     Ok(members)
 }
 
+/// Whether a member stands under `key`.
+fn is(object: &Raw, member: &Member, key: &str) -> bool {
+    object.bytes().get(member.key.clone()).is_some_and(|name| scan::says(name, key))
+}
+
 fn name<'a>(object: &'a Raw, member: &Member) -> Cow<'a, str> {
     object.bytes().get(member.key.clone()).and_then(scan::text).unwrap_or_default()
 }
@@ -46,7 +51,7 @@ pub fn get(object: &Raw, key: &str) -> Option<Raw> {
     let mut place = scanner.object().ok()?;
     while let Some(found) = scanner.key(&mut place).ok()? {
         let value = scanner.value().ok()?;
-        if scan::text(object.bytes().get(found)?)? == key {
+        if scan::says(object.bytes().get(found)?, key) {
             return Some(slice(object, &value));
         }
     }
@@ -55,7 +60,7 @@ pub fn get(object: &Raw, key: &str) -> Option<Raw> {
 
 /// Where in the bytes of an object the value of `key` stands.
 pub fn place(object: &Raw, key: &str) -> Option<Range<usize>> {
-    let found = members(object).into_iter().find(|member| name(object, member) == key);
+    let found = members(object).into_iter().find(|member| is(object, member, key));
     found.map(|member| member.value)
 }
 
@@ -113,7 +118,33 @@ pub fn with_field(object: &Raw, key: &str, value: &Raw) -> Raw {
 /// The object with several fields set, in one pass.
 #[must_use]
 pub fn with_fields(object: &Raw, fields: &[(&str, &Raw)]) -> Raw {
-    splice(object, &members(object), fields)
+    Object::of(object).with(fields)
+}
+
+/// An object whose members have been found, for whoever asks for several of them.
+pub struct Object<'a> {
+    raw: &'a Raw,
+    members: Members,
+}
+
+impl<'a> Object<'a> {
+    /// Finds the members.
+    pub fn of(raw: &'a Raw) -> Self {
+        Self { raw, members: members(raw) }
+    }
+
+    /// The value of `key`.
+    pub fn get(&self, key: &str) -> Option<Raw> {
+        let found = self.members.iter().find(|member| is(self.raw, member, key));
+        found.map(|member| slice(self.raw, &member.value))
+    }
+
+    /// The object with several fields set; the same bytes when it has them already.
+    #[must_use]
+    pub fn with(&self, fields: &[(&str, &Raw)]) -> Raw {
+        let holds = |(key, value): &(&str, &Raw)| self.get(key).as_ref() == Some(*value);
+        if fields.iter().all(holds) { self.raw.clone() } else { splice(self.raw, &self.members, fields) }
+    }
 }
 
 fn splice(object: &Raw, members: &[Member], fields: &[(&str, &Raw)]) -> Raw {
@@ -123,12 +154,11 @@ fn splice(object: &Raw, members: &[Member], fields: &[(&str, &Raw)]) -> Raw {
     let mut copied = 0;
     let mut missing: SmallVec<[&(&str, &Raw); 8]> = fields.iter().collect();
     for member in members {
-        let name = name(object, member);
-        let Some((_, value)) = fields.iter().find(|(key, _)| *key == name) else { continue };
+        let Some((name, value)) = fields.iter().find(|(key, _)| is(object, member, key)) else { continue };
         json.extend_from_slice(old.get(copied..member.value.start).unwrap_or_default());
         json.extend_from_slice(value.bytes());
         copied = member.value.end;
-        missing.retain(|(key, _)| *key != name);
+        missing.retain(|(key, _)| key != name);
     }
     let end = members.last().map_or_else(|| opening(old), |last| last.value.end);
     json.extend_from_slice(old.get(copied..end).unwrap_or_default());
@@ -187,8 +217,7 @@ pub fn retain(object: &Raw, stays: impl Fn(&str, &[u8]) -> bool) -> Raw {
 pub fn pick<const N: usize>(object: &Raw, keys: [&str; N]) -> [Option<Raw>; N] {
     let mut picked = [const { None }; N];
     for member in &members(object) {
-        let name = name(object, member);
-        if let Some((place, _)) = picked.iter_mut().zip(keys).find(|(_, key)| *key == name) {
+        if let Some((place, _)) = picked.iter_mut().zip(keys).find(|(_, key)| is(object, member, key)) {
             *place = Some(slice(object, &member.value));
         }
     }
@@ -200,9 +229,8 @@ pub fn split<const N: usize>(object: &Raw, keys: [&str; N]) -> ([Option<Raw>; N]
     let mut taken = [const { None }; N];
     let mut others = false;
     for member in &members(object) {
-        let name = name(object, member);
         let places = taken.iter_mut().zip(keys);
-        match places.into_iter().find(|(_, key)| *key == name) {
+        match places.into_iter().find(|(_, key)| is(object, member, key)) {
             Some((place, _)) => *place = Some(slice(object, &member.value)),
             None => others = true,
         }
@@ -225,7 +253,7 @@ impl Defaults {
         let members = members(object);
         let mut set: SmallVec<[(&str, Cow<'_, Raw>); 4]> = SmallVec::new();
         for (key, default) in &self.0 {
-            match members.iter().find(|member| name(object, member) == **key) {
+            match members.iter().find(|member| is(object, member, key)) {
                 None => set.push((key, Cow::Borrowed(default))),
                 Some(member) => {
                     let present = slice(object, &member.value);

@@ -44,6 +44,15 @@ pub fn text(json: &[u8]) -> Option<Cow<'_, str>> {
     std::str::from_utf8(inner).ok().map(Cow::Borrowed)
 }
 
+/// Whether a JSON string says `text`.
+pub fn says(json: &[u8], text: &str) -> bool {
+    let Some(inner) = json.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) else { return false };
+    match memchr::memchr(b'\\', inner) {
+        None => inner == text.as_bytes(),
+        Some(_) => self::text(json).is_some_and(|said| said == text),
+    }
+}
+
 /// The JSON pointer of the value at byte `at` of `json`, which need be correct only up to there.
 pub fn pointer(json: &[u8], at: usize) -> String {
     let mut path: Vec<Step> = Vec::new();

@@ -14,7 +14,7 @@ mod scanner;
 mod tests;
 
 pub use cut::{closing, is_beginning};
-pub use find::{find, items, members, pointer, text};
+pub use find::{find, items, members, pointer, says, text};
 pub use flaw::{Fault, Flaw};
 pub use plain::plain;
 pub use scanner::{Place, Scanner};

@@ -7,6 +7,7 @@ use router_core::{
     tool::{Lookup, ToolCall},
 };
 use serde_json::json;
+use smallvec::{SmallVec, smallvec};
 
 use crate::{fields, rpc};
 
@@ -55,6 +56,8 @@ const LEGACY_VERSION: &str = "2025-11-25";
 const LEGACY_VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", LEGACY_VERSION];
 /// The modern revision.
 pub(crate) const MODERN_VERSION: &str = "2026-07-28";
+/// The same as JSON.
+const QUOTED_VERSION: &str = "\"2026-07-28\"";
 
 pub(crate) const INITIALIZE: &str = "initialize";
 pub(crate) const DISCOVER: &str = "server/discover";
@@ -165,69 +168,79 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// Fits the parameters of a question of `peer` to the connection's era. `id` becomes the progress token, unique there.
-    pub(crate) fn fit(method: &'static str, params: Raw, (era, id): (Era, u64), peer: &dyn Peer) -> Self {
-        let meta = fields::get(&params, META);
-        let token = meta.as_ref().and_then(|meta| fields::get(meta, PROGRESS_TOKEN));
-        let modern = meta.as_ref().is_some_and(|meta| fields::get(meta, PROTOCOL_VERSION).is_some());
-        let from = if modern { Era::Modern } else { Era::Legacy };
-        let fitted = match era {
-            Era::Modern => Some(modern_meta(meta.as_ref(), Some(peer))),
-            Era::Legacy => meta.map(|meta| if modern { fields::without_fields(&meta, &MODERN_KEYS) } else { meta }),
+    /// A call on its way to a server. A legacy one may refuse a call without arguments; none refuses empty ones.
+    pub(crate) fn of_call(call: &ToolCall, at: (Era, u64), peer: &dyn Peer) -> Self {
+        let (name, empty) = (rpc::quoted(&call.name), fields::empty());
+        let arguments = match (&call.arguments, at.0) {
+            (None, Era::Legacy) => Some(&empty),
+            (arguments, _) => arguments.as_ref(),
+        };
+        let mut set: SmallVec<[_; 2]> = smallvec![("name", &name)];
+        set.extend(arguments.map(|arguments| ("arguments", arguments)));
+        let extra = fields::Object::of(call.extra.as_ref().unwrap_or(&empty));
+        Self::fit("tools/call", &extra, &set, at, peer)
+    }
+
+    /// A lookup on its way to a server, with what travels along in its place again.
+    pub(crate) fn of_lookup(lookup: &Lookup, at: (Era, u64), peer: &dyn Peer) -> Self {
+        let empty = fields::empty();
+        let params = fields::Object::of(lookup.params.as_ref().unwrap_or(&empty));
+        let set = lookup.extra.as_ref().map(|extra| (META, extra));
+        Self::fit(lookup.what.method(), &params, set.as_slice(), at, peer)
+    }
+
+    /// `params` with `set`, and with a `_meta` that fits the connection's era; `id` is the progress token there, where one
+    /// is needed. All is found in one pass and changed in another, and what needs no change is not written anew.
+    fn fit(
+        method: &'static str,
+        params: &fields::Object<'_>,
+        set: &[(&str, &Raw)],
+        (era, id): (Era, u64),
+        peer: &dyn Peer,
+    ) -> Self {
+        let meta = set.iter().find(|(key, _)| *key == META).map(|(_, meta)| (*meta).clone());
+        let meta = meta.or_else(|| params.get(META));
+        let said = meta.as_ref().map(fields::Object::of);
+        let says = |key: &str| said.as_ref().and_then(|said| said.get(key));
+        let token = says(PROGRESS_TOKEN);
+        let from = if says(PROTOCOL_VERSION).is_some() { Era::Modern } else { Era::Legacy };
+        let fitted = match (era, from) {
+            (Era::Modern, _) => Some(modern_meta(meta.as_ref(), Some(peer))),
+            (Era::Legacy, Era::Modern) => meta.as_ref().map(|meta| fields::without_fields(meta, &MODERN_KEYS)),
+            (Era::Legacy, Era::Legacy) => meta.clone(),
         };
         let fitted = match &token {
             Some(_) => fitted.map(|meta| fields::with_field(&meta, PROGRESS_TOKEN, &Raw::trusted(id.to_string()))),
             None => fitted,
         };
-        let changed = era == Era::Modern || modern || token.is_some();
-        let params = match fitted {
-            Some(meta) if changed => fields::with_field(&params, META, &meta),
-            _ => params,
-        };
-        Self { method, params, token, from }
+        let mut set: SmallVec<[(&str, &Raw); 3]> = set.iter().copied().filter(|(key, _)| *key != META).collect();
+        set.extend(fitted.as_ref().map(|meta| (META, meta)));
+        Self { method, params: params.with(&set), token, from }
     }
-}
-
-/// The parameters of a tool call. A legacy server may refuse a call without arguments; none refuses empty ones.
-pub(crate) fn call_params(call: &ToolCall, era: Era) -> Raw {
-    let name = rpc::quoted(&call.name);
-    let empty = Raw::trusted("{}");
-    let arguments = match (&call.arguments, era) {
-        (None, Era::Legacy) => Some(&empty),
-        (arguments, _) => arguments.as_ref(),
-    };
-    let mut set = vec![("name", &name)];
-    set.extend(arguments.map(|arguments| ("arguments", arguments)));
-    fields::with_fields(call.extra.as_ref().unwrap_or(&empty), &set)
-}
-
-/// The parameters of a lookup, with what travels along in its place.
-pub(crate) fn lookup_params(lookup: &Lookup) -> Raw {
-    let params = lookup.params.clone().unwrap_or_else(fields::empty);
-    lookup.extra.iter().fold(params, |params, extra| fields::with_field(&params, META, extra))
 }
 
 /// `_meta` of a modern request. A modern caller speaks for himself; of a legacy one we say what he said of himself when
 /// he greeted us, and how much he wants to hear; our own requests promise nothing.
 fn modern_meta(meta: Option<&Raw>, peer: Option<&dyn Peer>) -> Raw {
-    let empty = Raw::trusted("{}");
-    let meta = meta.unwrap_or(&empty);
-    if fields::get(meta, CLIENT_CAPABILITIES).is_some() && fields::get(meta, CLIENT_INFO).is_some() {
-        return fields::with_field(meta, PROTOCOL_VERSION, &rpc::quoted(MODERN_VERSION));
+    let empty = fields::empty();
+    let meta = fields::Object::of(meta.unwrap_or(&empty));
+    let version = Raw::trusted(QUOTED_VERSION);
+    let (speaks, is_named) = (meta.get(CLIENT_CAPABILITIES).is_some(), meta.get(CLIENT_INFO).is_some());
+    if speaks && is_named {
+        return meta.with(&[(PROTOCOL_VERSION, &version)]);
     }
-    let version = rpc::quoted(MODERN_VERSION);
     let about_us = Raw::trusted(client_info().to_string());
     let capabilities = peer.map_or_else(fields::empty, |peer| modern_capabilities(&peer.capabilities()));
     let level = peer.map(|peer| rpc::quoted(level_of(peer)));
     let mut set = vec![(PROTOCOL_VERSION, &version)];
-    if fields::get(meta, CLIENT_CAPABILITIES).is_none() {
+    if !speaks {
         set.push((CLIENT_CAPABILITIES, &capabilities));
         set.extend(level.as_ref().map(|level| (LOG_LEVEL, level)));
     }
-    if fields::get(meta, CLIENT_INFO).is_none() {
+    if !is_named {
         set.push((CLIENT_INFO, &about_us));
     }
-    fields::with_fields(meta, &set)
+    meta.with(&set)
 }
 
 /// Modern servers say nothing to whoever names no level; legacy ones, what they think fit.
@@ -301,19 +314,27 @@ mod tests {
             (modern, Era::Modern, modern.to_owned(), None, Era::Modern),
         ] {
             let expected = Request { method: "m", params: raw(&expected), token: token.map(raw), from };
-            assert_eq!(Request::fit("m", raw(params), (era, 7), &Legacy), expected, "{params} {era:?}");
+            let params = raw(params);
+            let object = fields::Object::of(&params);
+            let fitted = Request::fit("m", &object, &[], (era, 7), &Legacy);
+            assert_eq!(fitted, expected, "{params:?} {era:?}");
         }
     }
 
     #[test]
     fn a_call_has_arguments_where_they_are_needed() {
         let bare = ToolCall::new("t\"x", None);
-        assert_eq!(call_params(&bare, Era::Legacy), raw(r#"{"name":"t\"x","arguments":{}}"#));
-        assert_eq!(call_params(&bare, Era::Modern), raw(r#"{"name":"t\"x"}"#));
+        let sent = |call: &ToolCall, era| Request::of_call(call, (era, 7), &Legacy).params;
+        assert_eq!(sent(&bare, Era::Legacy), raw(r#"{"name":"t\"x","arguments":{}}"#));
+        assert_eq!(fields::without_field(&sent(&bare, Era::Modern), META), raw(r#"{"name":"t\"x"}"#));
         let mut full = ToolCall::new("t", Some(raw(r#"{"b":1,"a":12345678901234567890123}"#)));
         full.extra = Some(raw(r#"{"task":{}}"#));
         let expected = r#"{"task":{},"name":"t","arguments":{"b":1,"a":12345678901234567890123}}"#;
-        assert_eq!(call_params(&full, Era::Legacy), raw(expected));
+        assert_eq!(sent(&full, Era::Legacy), raw(expected));
+        // What says the same already is passed on as it stands, however it is written.
+        let whole = raw(r#"{ "arguments" : {"b" :1}, "name":"t" }"#);
+        let same = ToolCall { extra: Some(whole.clone()), ..ToolCall::new("t", Some(raw(r#"{"b" :1}"#))) };
+        assert_eq!(sent(&same, Era::Legacy), whole);
     }
 
     #[test]
@@ -323,10 +344,10 @@ mod tests {
         let full = Lookup { params: Some(raw(r#"{"uri":"x:1"}"#)), ..marked.clone() };
         for (lookup, expected) in [
             (bare, "{}"),
-            (marked, r#"{"_meta":{"progressToken":1}}"#),
-            (full, r#"{"uri":"x:1","_meta":{"progressToken":1}}"#),
+            (marked, r#"{"_meta":{"progressToken":7}}"#),
+            (full, r#"{"uri":"x:1","_meta":{"progressToken":7}}"#),
         ] {
-            assert_eq!(lookup_params(&lookup), raw(expected));
+            assert_eq!(Request::of_lookup(&lookup, (Era::Legacy, 7), &Legacy).params, raw(expected));
         }
     }
 

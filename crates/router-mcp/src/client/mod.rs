@@ -215,10 +215,9 @@ impl Question<'_> {
 
     /// The question of a caller in the words of a connection. `id` is its request's.
     fn request(self, era: Era, id: u64, cx: &Cx) -> Request {
-        let (method, params) = match self {
-            Self::Tool(call) => ("tools/call", eras::call_params(call, era)),
-            Self::Lookup(lookup) => (lookup.what.method(), eras::lookup_params(lookup)),
-        };
-        Request::fit(method, params, (era, id), &**cx.peer())
+        match self {
+            Self::Tool(call) => Request::of_call(call, (era, id), &**cx.peer()),
+            Self::Lookup(lookup) => Request::of_lookup(lookup, (era, id), &**cx.peer()),
+        }
     }
 }

@@ -5,6 +5,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName};
 use router_core::Raw;
 
+use super::parts::Parts;
 use crate::{
     fields,
     mirror::Mirror,
@@ -63,26 +64,25 @@ pub(super) fn check_version(headers: &HeaderMap, version: &str) -> Result<(), Rp
 }
 
 /// Checks the method, and the name of what is asked for.
-pub(super) fn check(headers: &HeaderMap, method: &str, params: Option<&Raw>) -> Result<(), RpcError> {
+pub(super) fn check(headers: &HeaderMap, method: &str, parts: &Parts) -> Result<(), RpcError> {
     agrees(headers, &METHOD, method)?;
-    let key = match method {
-        "tools/call" | "prompts/get" => "name",
-        "resources/read" => "uri",
-        "tasks/get" | "tasks/update" | "tasks/cancel" => "taskId",
+    let named = match method {
+        "tools/call" | "prompts/get" => &parts.name,
+        "resources/read" => &parts.uri,
+        "tasks/get" | "tasks/update" | "tasks/cancel" => &parts.task,
         _ => return Ok(()),
     };
-    match params.and_then(|params| fields::text(params, key)) {
+    match named.as_ref().and_then(fields::said) {
         Some(name) => agrees(headers, &NAME, &name),
         None => Ok(()),
     }
 }
 
 /// Checks the arguments of a tool that are repeated in headers of their own.
-pub(super) fn check_mirrors(headers: &HeaderMap, mirrors: &[Mirror], params: Option<&Raw>) -> Result<(), RpcError> {
-    let arguments = params.and_then(|params| fields::get(params, "arguments"));
+pub(super) fn check_mirrors(headers: &HeaderMap, mirrors: &[Mirror], arguments: Option<&Raw>) -> Result<(), RpcError> {
     for mirror in mirrors {
         let Some(name) = mirror.name() else { continue };
-        let argument = arguments.as_ref().and_then(|arguments| mirror.argument(arguments));
+        let argument = arguments.and_then(|arguments| mirror.argument(arguments));
         match (once(headers, &name)?, argument) {
             (None, None) => {}
             (Some(header), Some(argument)) if same(&header, &argument) => {}
@@ -165,8 +165,8 @@ mod tests {
             ("tasks/get", r#"{"taskId":"t"}"#, vec![("mcp-method", "tasks/get"), ("mcp-name", "t")], true),
             ("tools/list", "{}", vec![("mcp-method", "tools/list")], true),
         ] {
-            let params = Raw::trusted(params.to_owned());
-            let outcome = check(&headers(&pairs), method, Some(&params));
+            let parts = Parts::read(Some(&Raw::trusted(params.to_owned())));
+            let outcome = check(&headers(&pairs), method, &parts);
             assert_eq!(
                 outcome.as_ref().err().map(|error| error.code),
                 (!fits).then_some(-32020),
@@ -190,9 +190,9 @@ mod tests {
             ("9007199254740993", Some("9007199254740992"), false),
             (r#""42""#, Some("42.0"), false),
         ] {
-            let params = Raw::trusted(format!(r#"{{"arguments":{{"at":{{"place":{argument}}}}}}}"#));
+            let arguments = Raw::trusted(format!(r#"{{"at":{{"place":{argument}}}}}"#));
             let pairs: Vec<_> = header.map(|value| ("mcp-param-where", value)).into_iter().collect();
-            let outcome = check_mirrors(&headers(&pairs), std::slice::from_ref(&mirror), Some(&params));
+            let outcome = check_mirrors(&headers(&pairs), std::slice::from_ref(&mirror), Some(&arguments));
             assert_eq!(outcome.is_ok(), fits, "{argument} {header:?}");
         }
     }

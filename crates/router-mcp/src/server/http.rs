@@ -17,12 +17,15 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Body, Front, Outcome, Question, failure, headers,
     listen::Listener,
-    meta::Meta,
+    meta::{META, Meta},
     origin::{Origin, Refusal, admit},
     pieces::Pieces,
     version::Version,
 };
-use crate::rpc::{self, Id, Message, RpcError, code};
+use crate::{
+    fields,
+    rpc::{self, Id, Message, RpcError, code},
+};
 
 /// After how much silence the answer begins as a stream, so that nobody on the way gives up on it.
 const QUIET: Duration = Duration::from_secs(10);
@@ -55,7 +58,8 @@ impl Front {
                 Ok(outcome.unwrap_or_else(|refusal| refused(Some(&id), &refusal)))
             }
             Message::Notification { method, params } => {
-                let origin = self.origin(headers, &cx.caller().name, &Meta::read(params.as_ref()))?;
+                let meta = params.as_ref().and_then(|params| fields::get(params, META));
+                let origin = self.origin(headers, &cx.caller().name, &Meta::read(meta.as_ref()))?;
                 if let (Some(session), "notifications/cancelled") = (origin.session(), &*method) {
                     session.cancel(params.as_ref());
                 }

@@ -31,18 +31,15 @@ impl Meta {
         self.version.as_deref().is_some_and(|said| Version::parse(said).is_none_or(Version::is_modern))
     }
 
-    pub(super) fn read(params: Option<&Raw>) -> Self {
-        let Some(meta) = params.and_then(|params| fields::get(params, META)) else { return Self::default() };
-        let mut read = Self::default();
-        for (key, value) in fields::entries(&meta) {
-            match key.as_str() {
-                PROTOCOL_VERSION => read.version = fields::said(&value),
-                CLIENT_CAPABILITIES => read.capabilities = Some(value).filter(fields::is_object),
-                LOG_LEVEL => read.level = fields::said(&value).and_then(|level| Level::parse(&level)),
-                "progressToken" => read.progress = Some(value),
-                _ => {}
-            }
+    /// Reads the `_meta` of a request.
+    pub(super) fn read(meta: Option<&Raw>) -> Self {
+        let keys = [PROTOCOL_VERSION, CLIENT_CAPABILITIES, LOG_LEVEL, "progressToken"];
+        let [version, capabilities, level, progress] = meta.map(|meta| fields::pick(meta, keys)).unwrap_or_default();
+        Self {
+            version: version.as_ref().and_then(fields::said),
+            capabilities: capabilities.filter(fields::is_object),
+            level: level.as_ref().and_then(fields::said).and_then(|level| Level::parse(&level)),
+            progress,
         }
-        read
     }
 }

@@ -10,6 +10,7 @@ mod listen;
 mod meta;
 mod origin;
 mod park;
+mod parts;
 mod peer;
 mod pieces;
 mod rounds;
@@ -37,6 +38,7 @@ pub use self::{body::Body, stdio::serve_stdio};
 use self::{
     meta::{Level, META, Meta},
     park::Lot,
+    parts::Parts,
     peer::{Present, Requester, Way},
     pieces::reply,
     session::{Hello, Session, Sessions},
@@ -94,6 +96,7 @@ struct Question {
     id: Id,
     method: Arc<str>,
     params: Option<Raw>,
+    parts: Parts,
     meta: Meta,
     version: Version,
     session: Option<Arc<Session>>,
@@ -185,13 +188,12 @@ impl Front {
 
     async fn call(&self, cx: &Cx, question: &Question) -> Result<Told, RpcError> {
         let wrong = || RpcError::new(code::INVALID_PARAMS, "`name` is missing, or no string");
-        let params = question.params.as_ref().ok_or_else(wrong)?;
-        let [name, arguments] = fields::pick(params, ["name", "arguments"]);
-        let name = name.and_then(|name| fields::said(&name)).ok_or_else(wrong)?;
+        let Parts { name, arguments, .. } = &question.parts;
+        let name = name.as_ref().and_then(fields::said).ok_or_else(wrong)?;
         if arguments.as_ref().is_some_and(|arguments| !fields::is_object(arguments)) {
             return Err(RpcError::new(code::INVALID_PARAMS, "`arguments` has to be an object"));
         }
-        let call = ToolCall { extra: Some(params.clone()), ..ToolCall::new(name, arguments) };
+        let call = ToolCall { extra: question.params.clone(), ..ToolCall::new(name, arguments.clone()) };
         let tools = &self.0.setup.tools;
         let outcome = if question.version.is_modern() {
             tools.call(cx, call).await
@@ -320,8 +322,9 @@ impl Front {
 impl Question {
     /// A request of which is known what it says, and not yet who asks.
     fn new(id: Id, method: Arc<str>, params: Option<Raw>) -> Self {
-        let meta = Meta::read(params.as_ref());
-        Self { id, method, params, meta, version: Version::Batching, session: None }
+        let parts = Parts::read(params.as_ref());
+        let meta = Meta::read(parts.meta.as_ref());
+        Self { id, method, params, parts, meta, version: Version::Batching, session: None }
     }
 
     /// The way back to who asked. A modern client is asked in the answer, where his request allows it.

@@ -94,11 +94,11 @@ pub(super) fn admit(headers: &HeaderMap, front: &Front, request: &super::Questio
         let message = "`_meta` lacks io.modelcontextprotocol/clientCapabilities";
         return Err(RpcError::new(code::INVALID_PARAMS, message).into());
     }
-    headers::check(headers, &request.method, request.params.as_ref())?;
+    headers::check(headers, &request.method, &request.parts)?;
     if &*request.method == "tools/call" {
-        let name = request.params.as_ref().and_then(|params| crate::fields::text(params, "name"));
+        let name = request.parts.name.as_ref().and_then(crate::fields::said);
         let mirrors = front.0.setup.catalog.mirrors(&name.unwrap_or_default());
-        headers::check_mirrors(headers, &mirrors, request.params.as_ref())?;
+        headers::check_mirrors(headers, &mirrors, request.parts.arguments.as_ref())?;
     }
     Ok(())
 }

@@ -47,7 +47,7 @@ impl Mirrored {
 
     /// Adds the headers of a tool call.
     pub(super) fn mirror(&self, headers: &mut HeaderMap, params: &Raw) {
-        let Some(all) = self.0.load_full() else { return };
+        let Some(all) = self.0.load_full().filter(|all| !all.is_empty()) else { return };
         let Some(mirrors) = fields::text(params, "name").and_then(|name| all.get(&name).cloned()) else { return };
         let Some(arguments) = fields::get(params, "arguments") else { return };
         for mirror in mirrors.iter() {
