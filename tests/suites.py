@@ -13,6 +13,8 @@ from conftest import NODE, TESTS
 FOLDER = TESTS / "conformance"
 FIXTURE = str(FOLDER / "fixture/main.mjs")
 
+MODERN_REVISION = "2026-07-28"
+
 # The released suite knows the revisions up to 2025-11-25; the next one holds what each revision requires.
 FINAL = "conformance-final"
 NEXT = "conformance-next"

@@ -119,13 +119,13 @@ def test_what_a_revision_requires_of_a_client(tmp_path, revision, era, open_stil
 
 @pytest.mark.parametrize(("transport", "protocol"), [("http", "modern"), ("http", "legacy"), ("stdio", "modern")])
 def test_an_app_is_offered_through_the_router(start, fixture, transport, protocol):
-    """MCP Apps: the extension, the tool that names its page, and the page. An extension that cannot be used is not offered."""
+    """MCP Apps: the extension, the tool that names its page, and the page. An extension of which nothing is known is offered by its server alone."""
     router = start(behind(fixture, transport, protocol))
     for path, prefix in [("/mcp/fixture", ""), ("/mcp", "fixture__")]:
         listed = router.rpc("tools/list", path=path)["result"]["tools"]
         app = next(tool for tool in listed if tool["name"] == f"{prefix}test_app")
         assert app["_meta"]["ui"] == {"resourceUri": "ui://fixture/clock"}
         told = router.rpc("server/discover", path=path)["result"]["capabilities"]
-        assert told["extensions"] == {"io.modelcontextprotocol/ui": {}}
+        assert told["extensions"] == {"io.modelcontextprotocol/ui": {}, "org.example/unknown": {}}
         page = router.rpc("resources/read", {"uri": "ui://fixture/clock"}, path)["result"]["contents"][0]
         assert page["mimeType"] == "text/html;profile=mcp-app" and "Clock" in page["text"]

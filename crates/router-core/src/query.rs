@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::Reply;
 
 /// A question. `Chat` asks a model, `Embed` asks one for vectors, `ToolCall` asks a tool to act, `Lookup` asks an MCP
-/// server what it offers.
+/// server what it offers, `Errand` asks it what only it and its client understand.
 ///
 /// Cloning one is cheap: what it carries is shared.
 pub trait Query: Clone + Send + Sync + 'static {

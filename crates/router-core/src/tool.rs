@@ -1,6 +1,7 @@
-//! What an MCP server is asked: to act through a tool, or to tell what it has.
+//! What an MCP server is asked: to act through a tool, to tell what it has, or something that only it and its client
+//! understand.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
 use serde_json::json;
@@ -134,6 +135,53 @@ impl Query for Lookup {
     }
 }
 
+/// A server is asked something else: how its long work goes, or what an extension of the protocol gives a meaning to. Nobody
+/// in between knows what that does, so it is never kept, and repeated only where it is known to read.
+#[derive(Clone, Debug)]
+pub struct Errand {
+    /// The protocol's, or the extension's, name for it.
+    pub method: Cow<'static, str>,
+    /// The parameters, as the client wrote them: an object; `None` when he wrote none.
+    pub params: Option<Raw>,
+    /// Whether it may be put again.
+    pub repeat: Repeat,
+}
+
+impl Errand {
+    /// One of which nothing is known but what it says.
+    pub fn new(method: impl Into<Cow<'static, str>>, params: Option<Raw>) -> Self {
+        Self { method: method.into(), params, repeat: Repeat::Unsafe }
+    }
+}
+
+impl Query for Errand {
+    type Reply = Answer;
+
+    /// A method of an extension can be any word: telemetry counts all of them as one.
+    fn operation(&self) -> &'static str {
+        match self.method {
+            Cow::Borrowed(method) => method,
+            Cow::Owned(_) => "extension",
+        }
+    }
+
+    fn repeat(&self) -> Repeat {
+        self.repeat
+    }
+
+    fn fingerprint(&self) -> Option<Fingerprint> {
+        None
+    }
+
+    fn say(&self, _: &str) -> Option<Answer> {
+        None
+    }
+
+    fn words(&self) -> String {
+        self.params.as_ref().map(|raw| raw.as_str().to_owned()).unwrap_or_default()
+    }
+}
+
 /// What a server answered: the protocol's `result`, as it came.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -150,6 +198,12 @@ impl Answer {
     /// An answer of an upstream.
     pub fn new(result: Raw) -> Self {
         Self { result, is_error: false, is_interim: false, provenance: Provenance::default() }
+    }
+
+    /// The same answer, told otherwise.
+    #[must_use]
+    pub fn told_as(self, result: Raw) -> Self {
+        Self { result, ..self }
     }
 
     /// The result's bytes.
@@ -237,6 +291,17 @@ mod tests {
         let call = call("a", "{}");
         let marked = ToolCall { extra: marked.extra, ..call.clone() };
         assert_eq!(call.fingerprint(), marked.fingerprint());
+    }
+
+    #[test]
+    fn an_errand_is_never_kept_and_counted_under_a_name_of_ours() {
+        let known = Errand { repeat: Repeat::Safe, ..Errand::new("tasks/get", None) };
+        let foreign = Errand::new("com.example/x".to_owned(), Some(Raw::trusted("{}")));
+        for (errand, operation, repeat) in [(known, "tasks/get", Repeat::Safe), (foreign, "extension", Repeat::Unsafe)]
+        {
+            assert_eq!((errand.operation(), errand.repeat()), (operation, repeat));
+            assert!(errand.fingerprint().is_none() && errand.say("no").is_none());
+        }
     }
 
     #[test]

@@ -15,6 +15,8 @@ use crate::{
 const CONTEXT: &str = "mcp-router 2026-11 state that clients bring back";
 /// How many bytes of a sealed text say until when it counts.
 const EXPIRY_BYTES: usize = 8;
+/// What names are made with: the cipher is made for it, and all that a name gives away is that it is the same again.
+const NAMES: [u8; NONCE_LEN] = [0; NONCE_LEN];
 /// What of the parameters is new in every round, and says nothing about what is asked.
 const OF_THE_ROUND: [&str; 3] = ["_meta", "inputResponses", "requestState"];
 
@@ -81,6 +83,23 @@ impl Seal {
         }
         Ok(content.to_vec())
     }
+
+    /// A name that says `content` to nobody but us, and is the same whenever it is made. It does not expire.
+    pub fn name(&self, bound: &Bound, content: &[u8]) -> Result<String> {
+        let mut sealed = content.to_vec();
+        let nonce = Nonce::assume_unique_for_key(NAMES);
+        let closed = self.key.seal_in_place_append_tag(nonce, Aad::from(bound.0.as_bytes()), &mut sealed);
+        closed.map_err(|_| Error::new(Kind::Internal, "nothing can be sealed"))?;
+        Ok(URL_SAFE_NO_PAD.encode(sealed))
+    }
+
+    /// What a name stands for, when it was made for the same.
+    pub fn named(&self, bound: &Bound, name: &str) -> Option<Vec<u8>> {
+        let mut sealed = URL_SAFE_NO_PAD.decode(name).ok()?;
+        let nonce = Nonce::assume_unique_for_key(NAMES);
+        let opened = self.key.open_in_place(nonce, Aad::from(bound.0.as_bytes()), &mut sealed).ok()?;
+        Some(opened.to_vec())
+    }
 }
 
 impl fmt::Debug for Seal {
@@ -90,6 +109,11 @@ impl fmt::Debug for Seal {
 }
 
 impl Bound {
+    /// To this caller.
+    pub fn to_caller(purpose: &str, caller: &Caller) -> Self {
+        Self::to_request(purpose, caller, "", None)
+    }
+
     /// To this caller, and to a request that asks the same. What is new in each round of it does not count.
     pub fn to_request(purpose: &str, caller: &Caller, method: &str, params: Option<&Raw>) -> Self {
         let mut bound = blake3::Hasher::new();
@@ -196,6 +220,27 @@ mod tests {
         NOW.fetch_add(61, Ordering::Relaxed);
         assert_eq!(one.open(&mine, &token), Err(Broken::Expired));
         assert_eq!(RpcError::from(Broken::Expired).code, -32602);
+    }
+
+    #[test]
+    fn t_13_a_name_is_the_same_each_time_and_its_callers_alone() {
+        let (seal, alice) = (seal(Some("k1")), caller("alice", "x"));
+        let mine = Bound::to_caller("p", &alice);
+        let name = seal.name(&mine, b"task 1").unwrap();
+        assert_eq!(seal.name(&mine, b"task 1").unwrap(), name);
+        assert_ne!(seal.name(&mine, b"task 2").unwrap(), name);
+        assert_eq!(seal.named(&mine, &name), Some(b"task 1".to_vec()));
+        for other in [
+            Bound::to_caller("q", &alice),
+            Bound::to_caller("p", &caller("bob", "x")),
+            Bound::to_caller("p", &caller("alice", "y")),
+        ] {
+            assert_eq!(seal.named(&other, &name), None);
+            assert_ne!(seal.name(&other, b"task 1").unwrap(), name);
+        }
+        for text in ["", "AAAA", &name[1..], "task 1"] {
+            assert_eq!(seal.named(&mine, text), None, "{text}");
+        }
     }
 
     #[test]

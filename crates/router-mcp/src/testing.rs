@@ -6,7 +6,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use parking_lot::Mutex;
 use router_core::{
     Cx, Error, Kind, Outcome, Raw, Result, Upstream, Verbatim,
-    tool::{Answer, Lookup, ToolCall},
+    tool::{Answer, Errand, Lookup, ToolCall},
 };
 use tokio::sync::{broadcast, watch};
 
@@ -18,6 +18,7 @@ use crate::{
 };
 
 type Call = dyn Fn(Cx, ToolCall) -> BoxFuture<'static, Result<Answer>> + Send + Sync;
+type Run = dyn Fn(Cx, Errand) -> BoxFuture<'static, Result<Answer>> + Send + Sync;
 type Look = dyn Fn(Cx, Lookup) -> BoxFuture<'static, Result<Answer>> + Send + Sync;
 
 /// A server whose behaviour a test sets, and which remembers what it was asked.
@@ -25,6 +26,7 @@ pub(crate) struct Fake {
     name: &'static str,
     call: Mutex<Arc<Call>>,
     look: Mutex<Arc<Look>>,
+    run: Mutex<Arc<Run>>,
     pub(crate) calls: Mutex<Vec<ToolCall>>,
     pub(crate) asked: Mutex<Vec<String>>,
     pub(crate) state: Mutex<ServerState>,
@@ -42,6 +44,7 @@ impl Fake {
             name,
             call: Mutex::new(Arc::new(|_, _| async { Ok(Answer::new(raw(r#"{"content":[]}"#))) }.boxed())),
             look: Mutex::new(Arc::new(|_, lookup| async move { Err(refusal(-32601, lookup.what.method())) }.boxed())),
+            run: Mutex::new(Arc::new(|_, errand| async move { Err(refusal(-32601, &errand.method)) }.boxed())),
             calls: Mutex::default(),
             asked: Mutex::default(),
             state: Mutex::new(ServerState::Ready),
@@ -69,6 +72,14 @@ impl Fake {
         Arc::clone(self)
     }
 
+    pub(crate) fn on_errand<A>(self: &Arc<Self>, run: impl Fn(Cx, Errand) -> A + Send + Sync + 'static) -> Arc<Self>
+    where
+        A: Future<Output = Result<Answer>> + Send + 'static,
+    {
+        *self.run.lock() = Arc::new(move |cx, query| run(cx, query).boxed());
+        Arc::clone(self)
+    }
+
     /// Answers each method of the table with its result, and all others with "no such method".
     pub(crate) fn says(self: &Arc<Self>, table: &'static [(&'static str, &'static str)]) -> Arc<Self> {
         self.on_lookup(move |_, lookup| async move {
@@ -87,6 +98,7 @@ impl Fake {
             name: self.name.into(),
             tools: Door(Arc::clone(self)).boxed(),
             lookups: Door(Arc::clone(self)).boxed(),
+            errands: Door(Arc::clone(self)).boxed(),
             view: Arc::new(Door(Arc::clone(self))),
             trusted: true,
             cached_tools: Vec::new(),
@@ -112,6 +124,15 @@ impl Upstream<Lookup> for Door {
         self.0.asked.lock().push(format!("{} {params}", query.what.method()));
         let look = Arc::clone(&self.0.look.lock());
         look(cx.clone(), query).await
+    }
+}
+
+impl Upstream<Errand> for Door {
+    async fn call(&self, cx: &Cx, query: Errand) -> Result<Answer> {
+        let params = query.params.as_ref().map_or("", Raw::as_str);
+        self.0.asked.lock().push(format!("{} {params}", query.method));
+        let run = Arc::clone(&self.0.run.lock());
+        run(cx.clone(), query).await
     }
 }
 

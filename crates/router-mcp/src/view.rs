@@ -40,6 +40,15 @@ pub struct Remark {
     pub note: Note,
     /// The name of the caller for whom it is; `None`: for everybody who may use the server.
     pub to: Option<Arc<str>>,
+    /// The one session of his that it is for; `None`: for all of them.
+    pub session: Option<Arc<str>>,
+}
+
+impl Remark {
+    /// For everybody who may use the server.
+    pub fn to_all(note: Note) -> Self {
+        Self { note, to: None, session: None }
+    }
 }
 
 /// How often each list of a server has changed.

@@ -39,6 +39,7 @@ impl Bench {
             name: "fix".into(),
             tools: Arc::clone(&server).boxed(),
             lookups: Arc::clone(&server).boxed(),
+            errands: Arc::clone(&server).boxed(),
             view: Arc::clone(&server) as _,
             trusted: false,
             cached_tools: Vec::new(),

@@ -24,6 +24,31 @@ pub(super) struct Item {
     pub(super) read_only: bool,
     pub(super) idempotent: bool,
     pub(super) mirrors: Arc<[Mirror]>,
+    /// Whether its server runs it as a task.
+    pub(super) task: TaskSupport,
+}
+
+/// Whether a tool can be called as a task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum TaskSupport {
+    /// It cannot.
+    #[default]
+    Forbidden,
+    /// It can.
+    Optional,
+    /// It has to be.
+    Required,
+}
+
+impl TaskSupport {
+    fn of(tool: &Raw) -> Self {
+        let said = fields::get(tool, "execution").and_then(|execution| fields::text(&execution, "taskSupport"));
+        match said.as_deref() {
+            Some("required") => Self::Required,
+            Some("optional") => Self::Optional,
+            _ => Self::Forbidden,
+        }
+    }
 }
 
 /// Why a thing is left out, or not told in full.
@@ -61,7 +86,15 @@ impl Item {
         if list != List::Tools {
             let key: Arc<str> = key.into();
             let shown = Arc::clone(&key);
-            let item = Self { key, shown, told: own, read_only: false, idempotent: false, mirrors: Arc::default() };
+            let item = Self {
+                key,
+                shown,
+                told: own,
+                read_only: false,
+                idempotent: false,
+                mirrors: Arc::default(),
+                task: TaskSupport::Forbidden,
+            };
             return (Some(item), blemish);
         }
         if schemas(&own).any(|schema| schema.bytes().len() > MAX_SCHEMA) {
@@ -78,7 +111,7 @@ impl Item {
         let annotations = fields::get(&told, "annotations");
         let hints = |hint: &str| annotations.as_ref().is_some_and(|annotations| fields::is_true(annotations, hint));
         let (read_only, idempotent) = (hints("readOnlyHint"), hints("idempotentHint"));
-        Self { key, shown, told, read_only, idempotent, mirrors: Mirror::all(own) }
+        Self { key, shown, told, read_only, idempotent, mirrors: Mirror::all(own), task: TaskSupport::of(own) }
     }
 
     /// As it is told under `name`.

@@ -4,9 +4,11 @@ mod amend;
 mod board;
 mod changes;
 mod cursor;
+mod errands;
 mod filter;
 mod item;
 mod lazy;
+mod ledger;
 mod list;
 mod listing;
 mod naming;
@@ -16,6 +18,7 @@ mod search;
 mod shelf;
 mod spec;
 mod talk;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod uri;
@@ -29,10 +32,11 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use router_core::{
     BoxUpstream, Cx, Error, Kind, Name, Outcome, Raw, Repeat, Result, Upstream,
-    tool::{Answer, Lookup, ToolCall, What},
+    tool::{Answer, Errand, Lookup, ToolCall, What},
 };
 use tokio_util::task::TaskTracker;
 
+pub(crate) use self::tasks::{EXTENSION as TASKS_EXTENSION, Place, is_required};
 pub use self::{
     amend::Override,
     changes::{Changed, Changes},
@@ -41,12 +45,12 @@ pub use self::{
     naming::Prefix,
     spec::{Alias, Terms, ViewSpec},
 };
-pub(crate) use self::{list::List, page::Page, talk::Remarks};
+pub(crate) use self::{ledger::Owner, list::List, page::Page, talk::Remarks};
 
 use self::{
     board::{Board, Listings},
     cursor::Cursors,
-    item::Item,
+    item::{Item, TaskSupport},
     lazy::{Desk, Passed},
     listing::Listing,
     page::Extent,
@@ -64,6 +68,8 @@ pub struct Offer {
     pub tools: BoxUpstream<ToolCall>,
     /// Everything else it can be asked, guarded. Lists must come uncached: the catalog keeps them itself.
     pub lookups: BoxUpstream<Lookup>,
+    /// What only it and its clients understand, guarded.
+    pub errands: BoxUpstream<Errand>,
     /// What it says of itself.
     pub view: Arc<dyn ServerView>,
     /// Whether its word counts on what its tools do (`readOnlyHint`, `idempotentHint`).
@@ -140,11 +146,6 @@ impl Catalog {
     pub(crate) fn may_have(&self, capability: &str) -> bool {
         let ours = capability == "tools" && self.view.desk.is_some();
         ours || self.view.servers.iter().any(|shown| shown.shelf.may_have(capability))
-    }
-
-    /// What is said of an extension of the protocol by the first server that has it.
-    pub(crate) fn extension(&self, name: &str) -> Option<Raw> {
-        self.view.servers.iter().find_map(|server| server.shelf.said(&["extensions", name]))
     }
 
     /// How its servers want to be used.
@@ -281,7 +282,11 @@ impl Catalog {
         let server = match self.find(List::Tools, &name).await? {
             Found::Item(server, listing, place) => {
                 if let Some(tool) = listing.items.get(place) {
-                    mark(&mut call, &self.shelf(server)?.offer, tool);
+                    let owner = self.shelf(server)?;
+                    if tool.task != TaskSupport::Forbidden && tasks::is_wanted(cx, &call, (owner, tool)) {
+                        return Err(tasks::required(&name));
+                    }
+                    mark(&mut call, &owner.offer, tool);
                 }
                 server
             }

@@ -10,7 +10,7 @@ use futures_util::{
 use parking_lot::Mutex;
 use router_core::{
     Caller, Cx, Error, Kind, Outcome, Raw, Reply, Result, Scope, Source, Upstream,
-    tool::{Answer, Lookup},
+    tool::{Answer, Errand, Lookup},
 };
 use tokio::{
     sync::watch,
@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use super::{FETCH_TIME, FIRST_WAIT, KNOWN_WAIT, Offer, list::List, listing::Listing, uri};
+use super::{FETCH_TIME, FIRST_WAIT, KNOWN_WAIT, Offer, ledger::Ledger, list::List, listing::Listing, uri};
 use crate::{
     client::{ServerState, tells},
     fields,
@@ -44,6 +44,8 @@ pub(super) struct Shelf {
     /// When it was started, or its first lists were first asked for since it last came up or changed.
     asked: Mutex<(Revision, Instant)>,
     tasks: TaskTracker,
+    /// Whose the tasks are that it was given.
+    pub(super) ledger: Ledger,
 }
 
 /// What is known of one list, and the refresh that is under way.
@@ -80,7 +82,15 @@ impl Shelf {
     pub(super) fn new(offer: Offer, tasks: TaskTracker) -> Self {
         let revisions = offer.view.revisions();
         let asked = Mutex::new((*revisions.borrow(), Instant::now()));
-        Self { offer, slots: Default::default(), revisions, said: Mutex::default(), asked, tasks }
+        Self {
+            offer,
+            slots: Default::default(),
+            revisions,
+            said: Mutex::default(),
+            asked,
+            tasks,
+            ledger: Ledger::default(),
+        }
     }
 
     fn slot(&self, list: List) -> &Slot {
@@ -97,7 +107,7 @@ impl Shelf {
         fields::get_path(&self.capabilities()?, capability)
     }
 
-    fn capabilities(&self) -> Option<Raw> {
+    pub(super) fn capabilities(&self) -> Option<Raw> {
         let mut said = self.said.lock();
         if let Some(now) = self.offer.view.capabilities() {
             *said = Some(now);
@@ -315,6 +325,10 @@ impl Shelf {
 
     pub(super) async fn lookup(&self, cx: &Cx, lookup: Lookup) -> Result<Answer> {
         self.offer.lookups.call(cx, lookup).await.map_err(|error| error.at(&self.offer.name))
+    }
+
+    pub(super) async fn errand(&self, cx: &Cx, errand: Errand) -> Result<Answer> {
+        self.offer.errands.call(cx, errand).await.map_err(|error| error.at(&self.offer.name))
     }
 }
 

@@ -1,19 +1,26 @@
 //! What the servers of a catalog say beside all requests, and how much of it is wanted.
 
+use std::sync::Arc;
+
 use futures_util::future::select_all;
-use router_core::{Error, Kind, Result};
+use router_core::{Error, Kind, Note, Result};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-use super::{Catalog, List};
-use crate::{client::Watch, view::Remark};
+use super::{Catalog, List, shelf::Shelf};
+use crate::{
+    client::{TASK, Watch},
+    fields, rpc,
+    view::Remark,
+};
 
 /// Hears several servers, one remark after the other. Who is slow misses some.
-pub(crate) struct Remarks(Vec<Receiver<Remark>>);
+pub(crate) struct Remarks(Vec<(Arc<Shelf>, Receiver<Remark>)>);
 
 impl Catalog {
     /// Hears what the servers say from now on.
     pub(crate) fn remarks(&self) -> Remarks {
-        Remarks(self.view.servers.iter().map(|server| server.shelf.offer.view.remarks()).collect())
+        let shelves = self.view.servers.iter().map(|server| &server.shelf);
+        Remarks(shelves.map(|shelf| (Arc::clone(shelf), shelf.offer.view.remarks())).collect())
     }
 
     /// Whether a server that has been reached tells when its resources change, or one that has not might.
@@ -50,12 +57,29 @@ impl Remarks {
             if self.0.is_empty() {
                 std::future::pending::<()>().await;
             }
-            let (heard, index, _) = select_all(self.0.iter_mut().map(|server| Box::pin(server.recv()))).await;
-            match heard {
-                Ok(remark) => return remark,
-                Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => drop(self.0.swap_remove(index)),
+            let (heard, index, _) = select_all(self.0.iter_mut().map(|(_, said)| Box::pin(said.recv()))).await;
+            let remark = match heard {
+                Ok(remark) => remark,
+                Err(RecvError::Lagged(_)) => continue,
+                Err(RecvError::Closed) => {
+                    drop(self.0.swap_remove(index));
+                    continue;
+                }
+            };
+            if &*remark.note.method != TASK {
+                return remark;
+            }
+            if let Some(remark) = self.0.get(index).and_then(|(shelf, _)| of_task(shelf, &remark.note)) {
+                return remark;
             }
         }
     }
+}
+
+/// How a task goes is told to whoever had it made, under the name that he knows; nobody is told of a task that nobody knows.
+fn of_task(shelf: &Shelf, note: &Note) -> Option<Remark> {
+    let owner = shelf.ledger.owner(&fields::text(&note.params, "taskId")?)?;
+    let params = fields::with_field(&note.params, "taskId", &rpc::quoted(&owner.handle));
+    let note = Note { method: Arc::clone(&note.method), params };
+    Some(Remark { note, to: Some(owner.caller), session: owner.session })
 }

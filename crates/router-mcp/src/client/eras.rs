@@ -1,10 +1,10 @@
 //! The two eras of the protocol: what a connection speaks is found out once, and then every message fits it.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use router_core::{
     Error, Kind, Peer, Raw, Result,
-    tool::{Lookup, ToolCall},
+    tool::{Errand, Lookup, ToolCall},
 };
 use serde_json::json;
 use smallvec::{SmallVec, smallvec};
@@ -64,8 +64,8 @@ pub(crate) const DISCOVER: &str = "server/discover";
 pub(crate) const INITIALIZED: &str = "notifications/initialized";
 
 /// The keys of `_meta` in which a modern request says who asks, and how.
-const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
-const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+pub(crate) const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+pub(crate) const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
 const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 pub(crate) const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
@@ -159,7 +159,7 @@ pub(crate) fn listen_params(filter: &Raw) -> Raw {
 /// A question on its way to a server, in the words of its connection.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Request {
-    pub(crate) method: &'static str,
+    pub(crate) method: Cow<'static, str>,
     pub(crate) params: Raw,
     /// The caller's own progress token, which is not the one that travels: two callers may have the same.
     pub(crate) token: Option<Raw>,
@@ -178,7 +178,10 @@ impl Request {
         let mut set: SmallVec<[_; 2]> = smallvec![("name", &name)];
         set.extend(arguments.map(|arguments| ("arguments", arguments)));
         let extra = fields::Object::of(call.extra.as_ref().unwrap_or(&empty));
-        Self::fit("tools/call", &extra, &set, at, peer)
+        let called = Self::fit("tools/call".into(), &extra, &set, at, peer);
+        // A modern client means nothing by it, and a legacy server something.
+        let strays = at.0 == Era::Legacy && called.from == Era::Modern && extra.get("task").is_some();
+        if strays { Self { params: fields::without_field(&called.params, "task"), ..called } } else { called }
     }
 
     /// A lookup on its way to a server, with what travels along in its place again.
@@ -186,13 +189,20 @@ impl Request {
         let empty = fields::empty();
         let params = fields::Object::of(lookup.params.as_ref().unwrap_or(&empty));
         let set = lookup.extra.as_ref().map(|extra| (META, extra));
-        Self::fit(lookup.what.method(), &params, set.as_slice(), at, peer)
+        Self::fit(lookup.what.method().into(), &params, set.as_slice(), at, peer)
+    }
+
+    /// An errand on its way to a server.
+    pub(crate) fn of_errand(errand: &Errand, at: (Era, u64), peer: &dyn Peer) -> Self {
+        let empty = fields::empty();
+        let params = fields::Object::of(errand.params.as_ref().unwrap_or(&empty));
+        Self::fit(errand.method.clone(), &params, &[], at, peer)
     }
 
     /// `params` with `set`, and with a `_meta` that fits the connection's era; `id` is the progress token there, where one
     /// is needed. All is found in one pass and changed in another, and what needs no change is not written anew.
     fn fit(
-        method: &'static str,
+        method: Cow<'static, str>,
         params: &fields::Object<'_>,
         set: &[(&str, &Raw)],
         (era, id): (Era, u64),
@@ -206,7 +216,7 @@ impl Request {
         let from = if says(PROTOCOL_VERSION).is_some() { Era::Modern } else { Era::Legacy };
         let fitted = match (era, from) {
             (Era::Modern, _) => Some(modern_meta(meta.as_ref(), Some(peer))),
-            (Era::Legacy, Era::Modern) => meta.as_ref().map(|meta| fields::without_fields(meta, &MODERN_KEYS)),
+            (Era::Legacy, Era::Modern) => meta.as_ref().map(without_modern_keys),
             (Era::Legacy, Era::Legacy) => meta.clone(),
         };
         let fitted = match &token {
@@ -217,6 +227,11 @@ impl Request {
         set.extend(fitted.as_ref().map(|meta| (META, meta)));
         Self { method, params: params.with(&set), token, from }
     }
+}
+
+/// `_meta` without what makes a request modern.
+pub(crate) fn without_modern_keys(meta: &Raw) -> Raw {
+    fields::without_fields(meta, &MODERN_KEYS)
 }
 
 /// `_meta` of a modern request. A modern caller speaks for himself; of a legacy one we say what he said of himself when
@@ -249,7 +264,7 @@ fn level_of(peer: &dyn Peer) -> &'static str {
 }
 
 /// What of a legacy client's capabilities a modern request can name: tasks, for one, mean something else there.
-fn modern_capabilities(legacy: &Raw) -> Raw {
+pub(crate) fn modern_capabilities(legacy: &Raw) -> Raw {
     const KNOWN: [&str; 5] = ["elicitation", "sampling", "roots", "experimental", "extensions"];
     fields::retain(legacy, |key, _| KNOWN.contains(&key))
 }
@@ -313,10 +328,10 @@ mod tests {
             (modern, Era::Legacy, r#"{"name":"t","_meta":{"keep":1.0}}"#.to_owned(), None, Era::Modern),
             (modern, Era::Modern, modern.to_owned(), None, Era::Modern),
         ] {
-            let expected = Request { method: "m", params: raw(&expected), token: token.map(raw), from };
+            let expected = Request { method: "m".into(), params: raw(&expected), token: token.map(raw), from };
             let params = raw(params);
             let object = fields::Object::of(&params);
-            let fitted = Request::fit("m", &object, &[], (era, 7), &Legacy);
+            let fitted = Request::fit("m".into(), &object, &[], (era, 7), &Legacy);
             assert_eq!(fitted, expected, "{params:?} {era:?}");
         }
     }

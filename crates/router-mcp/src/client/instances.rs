@@ -12,7 +12,7 @@ use std::{
 use parking_lot::Mutex;
 use router_core::{
     Cx, Error, Kind, Outcome, Result, Scope, Upstream,
-    tool::{Answer, Lookup, ToolCall},
+    tool::{Answer, Errand, Lookup, ToolCall},
 };
 use tokio::time::{Instant, sleep_until};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -218,5 +218,11 @@ impl Upstream<ToolCall> for Isolated {
 impl Upstream<Lookup> for Isolated {
     async fn call(&self, cx: &Cx, lookup: Lookup) -> Result<Answer> {
         self.0.find(cx)?.server().call(cx, lookup).await
+    }
+}
+
+impl Upstream<Errand> for Isolated {
+    async fn call(&self, cx: &Cx, errand: Errand) -> Result<Answer> {
+        self.0.find(cx)?.server().call(cx, errand).await
     }
 }

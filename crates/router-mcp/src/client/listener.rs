@@ -21,6 +21,8 @@ pub(super) struct Listener {
 pub(super) const PROGRESS: &str = "notifications/progress";
 pub(super) const MESSAGE: &str = "notifications/message";
 pub(super) const VISITED: &str = "notifications/elicitation/complete";
+/// How a task goes, as servers of 2025-11-25 tell it.
+pub(crate) const TASK: &str = "notifications/tasks/status";
 pub(super) const ROOTS: &str = "roots/list";
 
 impl Listener {
@@ -55,6 +57,7 @@ impl Listener {
         let params = match (&*method, &self.token) {
             (PROGRESS, Some(token)) => eras::with_token(&params, token),
             (MESSAGE, _) => params,
+            (method, _) if is_foreign(method) => params,
             _ => return,
         };
         self.cx.peer().notify(Note { method, params });
@@ -74,6 +77,24 @@ impl Listener {
             Err(error) => Err(RpcError::new(code::INTERNAL, error.to_string())),
         }
     }
+}
+
+/// Whether a notification is none of the protocol itself: what it means only its server and its client know.
+pub(super) fn is_foreign(method: &str) -> bool {
+    const OWN: [&str; 10] = [
+        "cancelled",
+        "progress",
+        "message",
+        "initialized",
+        "roots/",
+        "resources/",
+        "tools/",
+        "prompts/",
+        "elicitation/",
+        "tasks",
+    ];
+    let own = method.strip_prefix("notifications/");
+    !own.is_some_and(|own| own.starts_with("subscriptions/") || OWN.iter().any(|known| own.starts_with(known)))
 }
 
 /// Whether a question of a server can be put to a caller at all.

@@ -24,11 +24,21 @@ use std::{sync::Arc, time::Duration};
 use ::http::{HeaderName, Uri};
 use router_core::{
     Caller, Cx, Name, Note, Query, Raw, Repeat, Secret,
-    tool::{Lookup, ToolCall},
+    tool::{Errand, Lookup, ToolCall},
 };
 use tokio::sync::broadcast;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use self::{
+    answer::failure,
+    eras::{CLIENT_CAPABILITIES, MODERN_VERSION, PROTOCOL_VERSION, modern_capabilities, without_modern_keys},
+    link::{Channel, Link},
+    listener::TASK,
+    news::follow,
+    session::Tally,
+    watched::RESOURCES,
+    watching::{keep_told, tells},
+};
 use self::{changes::Changes, eras::Request, tail::Tail, watched::Watched};
 pub use self::{
     eras::{Era, Greeting, Protocol},
@@ -36,13 +46,6 @@ pub use self::{
     server::{McpServer, Order, ServerState, ServerStatus},
     stdio::{Launch, Program},
     watched::Watch,
-};
-pub(crate) use self::{
-    link::{Channel, Link},
-    news::follow,
-    session::Tally,
-    watched::RESOURCES,
-    watching::{keep_told, tells},
 };
 use crate::{fields, oauth::Keyring, view::Remark};
 
@@ -170,14 +173,14 @@ impl Surroundings {
     /// The server says something that belongs to no request.
     fn remark(&self, method: &Arc<str>, params: Option<&Raw>, to: Option<Arc<str>>) {
         let is_wanted = |params: &Raw| match &**method {
-            listener::MESSAGE | listener::VISITED => true,
+            listener::MESSAGE | listener::VISITED | listener::TASK => true,
             watched::UPDATED => fields::text(params, "uri").is_some_and(|uri| self.watched.holds(&uri)),
             _ => false,
         };
         let Some(params) = params.filter(|params| is_wanted(params)) else { return };
         let note = Note { method: Arc::clone(method), params: params.clone() };
         // Nobody listens, most of the time.
-        drop(self.remarks.send(Remark { note, to }));
+        drop(self.remarks.send(Remark { note, to, session: None }));
     }
 
     /// Takes note of what is for us: a list has changed, a subscription was taken.
@@ -202,6 +205,7 @@ impl Surroundings {
 pub(crate) enum Question<'a> {
     Tool(&'a ToolCall),
     Lookup(&'a Lookup),
+    Errand(&'a Errand),
 }
 
 impl Question<'_> {
@@ -210,6 +214,7 @@ impl Question<'_> {
         match self {
             Self::Tool(call) => call.repeat(),
             Self::Lookup(lookup) => lookup.repeat(),
+            Self::Errand(errand) => errand.repeat(),
         }
     }
 
@@ -218,6 +223,7 @@ impl Question<'_> {
         match self {
             Self::Tool(call) => Request::of_call(call, (era, id), &**cx.peer()),
             Self::Lookup(lookup) => Request::of_lookup(lookup, (era, id), &**cx.peer()),
+            Self::Errand(errand) => Request::of_errand(errand, (era, id), &**cx.peer()),
         }
     }
 }

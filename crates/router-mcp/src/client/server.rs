@@ -8,7 +8,7 @@ use std::{
 use futures_util::{FutureExt, future::BoxFuture};
 use router_core::{
     Cx, Error, Kind, Name, Outcome, Raw, Reply, Result, Upstream,
-    tool::{Answer, Lookup, ToolCall},
+    tool::{Answer, Errand, Lookup, ToolCall},
 };
 use tokio::{
     sync::{broadcast, mpsc, watch},
@@ -146,6 +146,12 @@ impl Upstream<ToolCall> for McpServer {
 impl Upstream<Lookup> for McpServer {
     async fn call(&self, cx: &Cx, lookup: Lookup) -> Result<Answer> {
         self.ask(cx, Question::Lookup(&lookup)).await
+    }
+}
+
+impl Upstream<Errand> for McpServer {
+    async fn call(&self, cx: &Cx, errand: Errand) -> Result<Answer> {
+        self.ask(cx, Question::Errand(&errand)).await
     }
 }
 

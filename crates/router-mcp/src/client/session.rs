@@ -117,7 +117,7 @@ impl Session {
         let request = question.request(self.era(), id, cx);
         let listener = Listener::new(cx, request.token);
         let late = cx.overdue(AFTER_DEADLINE);
-        let reply = self.ask(id, (request.method, &request.params), Some(listener), late).await?;
+        let reply = self.ask(id, (&request.method, &request.params), Some(listener), late).await?;
         answer::read(reply, request.from)
     }
 
@@ -310,6 +310,7 @@ impl Session {
             listener::PROGRESS => params.as_ref().and_then(eras::token_of).and_then(|id| self.listener(id)),
             // A log line names no request: with one caller it is his, with more it would be told to the wrong one.
             listener::MESSAGE => self.only_listener(),
+            method if listener::is_foreign(method) => self.only_listener(),
             _ => None,
         };
         match listener {
@@ -321,7 +322,8 @@ impl Session {
     /// Something that belongs to no request: for everybody while there is none, else for the one caller of them all. What
     /// may be about one caller is not told to another.
     fn remark(&self, method: &Arc<str>, params: Option<&Raw>) {
-        if &**method == UPDATED {
+        // Whose these are is known by what they name.
+        if matches!(&**method, UPDATED | listener::TASK) {
             return self.around.remark(method, params, None);
         }
         let to = {

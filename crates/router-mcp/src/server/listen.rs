@@ -132,8 +132,9 @@ impl Listener {
         }
     }
 
-    fn pass_on(&mut self, Remark { note, to }: &Remark) {
-        if self.session.as_ref().is_some_and(|session| session.wants(note, to.as_deref())) {
+    fn pass_on(&mut self, remark: &Remark) {
+        let note = &remark.note;
+        if self.session.as_ref().is_some_and(|session| session.wants(remark)) {
             self.queue.push_back(rpc::notification(&note.method, Some(&note.params)));
         }
         if let Some(id) = self.mark.as_ref().filter(|_| &*note.method == UPDATED && self.watches.cover(&note.params)) {

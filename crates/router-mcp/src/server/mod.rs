@@ -18,6 +18,7 @@ mod session;
 mod shape;
 mod state;
 mod stdio;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod version;
@@ -28,7 +29,7 @@ use std::{pin::pin, sync::Arc};
 use bytes::Bytes;
 use router_core::{
     BoxUpstream, Cx, Provenance, Raw, Upstream,
-    tool::{Answer, Lookup, ToolCall, What},
+    tool::{Answer, Errand, Lookup, ToolCall, What},
 };
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -44,17 +45,15 @@ use self::{
     session::{Hello, Session, Sessions},
     shape::Shape,
     state::State,
+    tasks::Talks,
     version::Version,
 };
 use crate::{
-    catalog::{Catalog, List, Page},
+    catalog::{Catalog, List, Page, TASKS_EXTENSION},
     fields,
     rpc::{self, Id, RpcError, code},
     seal::Seal,
 };
-
-/// The extensions that servers and clients can use through us, because their messages are those of the protocol itself.
-const EXTENSIONS: [&str; 1] = ["io.modelcontextprotocol/ui"];
 
 /// What an endpoint is made of.
 #[derive(Clone)]
@@ -89,6 +88,8 @@ struct Endpoint {
     sessions: Sessions,
     /// Calls that wait for answers of modern clients.
     lot: Lot,
+    /// Tasks that wait for them.
+    talks: Talks,
 }
 
 /// A request, and who asks in which revision.
@@ -127,7 +128,14 @@ impl Front {
     pub fn new(setup: Setup) -> Self {
         let server = Raw::trusted(json!({ "name": setup.name, "version": setup.version }).to_string());
         let shape = Shape::new(&server);
-        Self(Arc::new(Endpoint { setup, server, shape, sessions: Sessions::default(), lot: Lot::default() }))
+        Self(Arc::new(Endpoint {
+            setup,
+            server,
+            shape,
+            sessions: Sessions::default(),
+            lot: Lot::default(),
+            talks: Talks::default(),
+        }))
     }
 
     /// Answers a request. Notes about it go to `out` meanwhile.
@@ -188,7 +196,7 @@ impl Front {
 
     async fn call(&self, cx: &Cx, question: &Question) -> Result<Told, RpcError> {
         let wrong = || RpcError::new(code::INVALID_PARAMS, "`name` is missing, or no string");
-        let Parts { name, arguments, .. } = &question.parts;
+        let Parts { name, arguments, wants_task, .. } = &question.parts;
         let name = name.as_ref().and_then(fields::said).ok_or_else(wrong)?;
         if arguments.as_ref().is_some_and(|arguments| !fields::is_object(arguments)) {
             return Err(RpcError::new(code::INVALID_PARAMS, "`arguments` has to be an object"));
@@ -196,15 +204,22 @@ impl Front {
         let call = ToolCall { extra: question.params.clone(), ..ToolCall::new(name, arguments.clone()) };
         let tools = &self.0.setup.tools;
         let outcome = if question.version.is_modern() {
-            tools.call(cx, call).await
+            tools.call(cx, call.clone()).await
         } else {
-            rounds::complete(cx, tools, call).await
+            rounds::complete(cx, tools, call.clone()).await
         };
-        self.tell(cx, question, outcome)
+        match outcome {
+            Ok(answer) if answer.is_interim || wants_task.is_some() => self.tell_begun(cx, question, answer),
+            Ok(answer) => self.tell(cx, question, Ok(answer)),
+            Err(error) => match self.mended(cx, question, call, &error).await {
+                Some(told) => told,
+                None => self.tell(cx, question, Err(error)),
+            },
+        }
     }
 
     async fn look_up(&self, cx: &Cx, method: &str, question: &Question) -> Result<Told, RpcError> {
-        let what = looked_up(method).ok_or_else(|| failure::no_such_method(method))?;
+        let Some(what) = looked_up(method) else { return self.beyond(cx, question).await };
         if let Some(list) = List::asked(what) {
             return self.list(list, question).await;
         }
@@ -217,6 +232,20 @@ impl Front {
         } else {
             rounds::complete(cx, lookups, lookup).await
         };
+        self.tell(cx, question, outcome)
+    }
+
+    /// Answers what neither the router nor the catalog knows themselves: tasks, and methods of extensions. A method of the
+    /// protocol that this revision does not have is nobody's.
+    async fn beyond(&self, cx: &Cx, question: &Question) -> Result<Told, RpcError> {
+        if let Some(told) = self.task(cx, question).await {
+            return told;
+        }
+        if is_of_protocol(&question.method) {
+            return Err(failure::no_such_method(&question.method));
+        }
+        let errand = Errand::new(question.method.to_string(), question.params.clone());
+        let outcome = self.0.setup.catalog.errand(cx, errand).await;
         self.tell(cx, question, outcome)
     }
 
@@ -313,9 +342,15 @@ impl Front {
                 about.insert(feature.into(), json!({}));
             }
         }
+        let tasks = catalog.tasks();
+        let core = tasks.core().filter(|_| version == Version::LastLegacy);
+        about.extend(core.map(|core| ("tasks".to_owned(), core)));
         let about = Raw::trusted(serde_json::Value::Object(about).to_string());
-        let extensions = EXTENSIONS.iter().filter_map(|name| Some((*name, catalog.extension(name)?)));
-        extensions.fold(about, |about, (name, said)| fields::with_path(&about, &["extensions", name], &said))
+        let mut extensions = catalog.extensions();
+        if version.is_modern() && tasks.for_modern() {
+            extensions.push((TASKS_EXTENSION.to_owned(), fields::empty()));
+        }
+        extensions.iter().fold(about, |about, (name, said)| fields::with_path(&about, &["extensions", name], said))
     }
 }
 
@@ -375,6 +410,26 @@ impl Question {
 /// Whether a modern server may answer this with what it needs first.
 fn takes_input(method: &str) -> bool {
     matches!(method, "tools/call" | "prompts/get" | "resources/read")
+}
+
+/// Whether the protocol itself has given the method a meaning, in whichever revision and for whichever side.
+fn is_of_protocol(method: &str) -> bool {
+    const OWN: [&str; 13] = [
+        "initialize",
+        "ping",
+        "server/discover",
+        "subscriptions/listen",
+        "logging/setLevel",
+        "resources/subscribe",
+        "resources/unsubscribe",
+        "sampling/createMessage",
+        "elicitation/create",
+        "roots/list",
+        "tasks/result",
+        "tasks/list",
+        "tasks/update",
+    ];
+    OWN.contains(&method) || matches!(method, "tasks/get" | "tasks/cancel") || method.starts_with("notifications/")
 }
 
 fn looked_up(method: &str) -> Option<What> {

@@ -28,7 +28,7 @@ const MAX_PARKED: usize = 1_000;
 /// How many of one caller.
 const MAX_OF_CALLER: usize = 100;
 /// How long after the first question others are waited for, that may go with it.
-const TOGETHER: Duration = Duration::from_millis(20);
+pub(super) const TOGETHER: Duration = Duration::from_millis(20);
 
 /// A call that can outlive the request it began with. Dropping it cancels it: first it is told, then it ends, so that
 /// what made it can see why.
@@ -189,7 +189,7 @@ fn answers(question: &Question, open: &[(String, Ask)]) -> Result<Raw, RpcError>
 }
 
 /// Whether a server that asked this could read the answer.
-fn fits(method: &str, answer: &Raw) -> bool {
+pub(super) fn fits(method: &str, answer: &Raw) -> bool {
     let needs = match method {
         "elicitation/create" => {
             let action = fields::text(answer, "action");

@@ -13,12 +13,14 @@ pub(super) struct Parts {
     pub(super) arguments: Option<Raw>,
     pub(super) uri: Option<Raw>,
     pub(super) task: Option<Raw>,
+    /// How a call is to be a task.
+    pub(super) wants_task: Option<Raw>,
 }
 
 impl Parts {
     pub(super) fn read(params: Option<&Raw>) -> Self {
-        let picked = params.map(|params| fields::pick(params, [META, "name", "arguments", "uri", "taskId"]));
-        let [meta, name, arguments, uri, task] = picked.unwrap_or_default();
-        Self { meta, name, arguments, uri, task }
+        let picked = params.map(|params| fields::pick(params, [META, "name", "arguments", "uri", "taskId", "task"]));
+        let [meta, name, arguments, uri, task, wants_task] = picked.unwrap_or_default();
+        Self { meta, name, arguments, uri, task, wants_task }
     }
 }

@@ -49,7 +49,7 @@ pub(super) async fn complete<Q: Again>(cx: &Cx, upstream: &BoxUpstream<Q>, query
     let mut answer = upstream.call(cx, query.clone()).await?;
     let mut pause = PAUSE;
     for _ in 1..ROUNDS {
-        if !answer.is_interim {
+        if !answer.is_interim || is_task(&answer) {
             return Ok(answer);
         }
         let wanted = fields::get(&answer.result, "inputRequests").map(|it| fields::entries(&it)).unwrap_or_default();
@@ -65,11 +65,16 @@ pub(super) async fn complete<Q: Again>(cx: &Cx, upstream: &BoxUpstream<Q>, query
         let told: Vec<_> = told.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
         answer = upstream.call(cx, query.again(&told)).await?;
     }
-    if answer.is_interim {
+    if answer.is_interim && !is_task(&answer) {
         let message = format!("the server wanted to know more {ROUNDS} times, and gave no answer");
         return Err(at(Error::new(Kind::Refused, message), &answer));
     }
     Ok(answer)
+}
+
+/// Whether more rounds lead nowhere: only whoever can follow a task has asked for one.
+fn is_task(answer: &Answer) -> bool {
+    fields::text(&answer.result, "resultType").as_deref() == Some("task")
 }
 
 fn at(error: Error, answer: &Answer) -> Error {
@@ -80,7 +85,7 @@ fn at(error: Error, answer: &Answer) -> Error {
 }
 
 /// Puts all questions to the client at once; his answers under the same keys. No clock of the call runs meanwhile.
-async fn ask_all(cx: &Cx, wanted: &[(String, Raw)]) -> Result<Raw> {
+pub(super) async fn ask_all(cx: &Cx, wanted: &[(String, Raw)]) -> Result<Raw> {
     let _hold = cx.pulse().hold();
     let each = wanted.iter().map(async |(key, request)| Ok::<_, Error>((key.as_str(), ask(cx, request).await?)));
     let answers = try_join_all(each).await?;

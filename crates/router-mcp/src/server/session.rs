@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use router_core::{Error, Kind, Note, Raw, Result};
+use router_core::{Error, Kind, Raw, Result};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, timeout},
@@ -20,8 +20,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{meta::Level, version::Version, watches::Watches};
 use crate::{
+    client::TASK,
     fields,
     rpc::{self, Id, RpcError},
+    view::Remark,
 };
 
 /// How long a session is kept that nobody uses: over a night, since many clients do not greet twice.
@@ -168,9 +170,12 @@ impl Session {
     }
 
     /// Whether something that a server says beside all requests is for this client.
-    pub(super) fn wants(&self, note: &Note, to: Option<&str>) -> bool {
+    pub(super) fn wants(&self, Remark { note, to, session }: &Remark) -> bool {
         // Whoever sits at the other end of a pipe is all callers there are.
-        if to.is_some_and(|caller| !self.owner.is_empty() && caller != &*self.owner) {
+        if to.as_ref().is_some_and(|caller| !self.owner.is_empty() && *caller != self.owner) {
+            return false;
+        }
+        if session.as_ref().is_some_and(|id| **id != *self.id) {
             return false;
         }
         match &*note.method {
@@ -183,6 +188,7 @@ impl Session {
                 visit.is_some_and(|visit| self.visits.lock().contains(&visit))
             }
             "notifications/resources/updated" => self.watches.cover(&note.params),
+            TASK => self.hello.lock().version == Version::LastLegacy,
             _ => false,
         }
     }

@@ -141,6 +141,7 @@ fn front(reach: Reach, tasks: &TaskTracker, shutdown: &CancellationToken) -> Fro
         name: "odd".into(),
         tools: Arc::clone(&server).boxed(),
         lookups: Arc::clone(&server).boxed(),
+        errands: Arc::clone(&server).boxed(),
         view: server as _,
         trusted: false,
         cached_tools: Vec::new(),

@@ -185,10 +185,12 @@ fn offer(
     let tools = guarded(settings, &guard, server, kept, shutdown);
     // Lists are the catalog's to keep; what a resource or prompt says changes without notice.
     let lookups = guarded(settings, &guard, server, None, shutdown);
+    let errands = guarded(settings, &guard, server, None, shutdown);
     let offer = Offer {
         name: Arc::clone(&settings.name),
         tools,
         lookups,
+        errands,
         view: Arc::clone(server.shared()) as _,
         trusted: settings.trusted,
         cached_tools: settings.cache.as_ref().map(|cache| cache.tools.clone()).unwrap_or_default(),

@@ -160,7 +160,8 @@ impl Post {
                 }
                 Message::Notification { method, params } => {
                     self.around.hear(&method, params.as_ref());
-                    match aside.listener().filter(|_| !matches!(&*method, listener::VISITED | UPDATED)) {
+                    let beside = matches!(&*method, listener::VISITED | listener::TASK | UPDATED);
+                    match aside.listener().filter(|_| !beside) {
                         Some(listener) => listener.hear(method, params),
                         None => self.around.remark(&method, params.as_ref(), None),
                     }

@@ -1,5 +1,7 @@
 //! The headers of MCP that mirror a message's body.
 
+use std::borrow::Cow;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use router_core::Raw;
@@ -22,14 +24,22 @@ pub(super) fn version(headers: &mut HeaderMap, version: &str) {
 }
 
 /// The headers of a modern message: what intermediaries need of its body.
-pub(super) fn mirror(headers: &mut HeaderMap, method: &'static str, params: &Raw) {
+pub(super) fn mirror(headers: &mut HeaderMap, method: impl Into<Cow<'static, str>>, params: &Raw) {
     version(headers, eras::MODERN_VERSION);
-    headers.insert(METHOD, HeaderValue::from_static(method));
-    let name = match method {
+    let method = method.into();
+    let name = match &*method {
         "tools/call" | "prompts/get" => fields::text(params, "name"),
         "resources/read" => fields::text(params, "uri"),
+        "tasks/get" | "tasks/update" | "tasks/cancel" => fields::text(params, "taskId"),
         _ => None,
     };
+    let said = match method {
+        Cow::Borrowed(method) => Ok(HeaderValue::from_static(method)),
+        Cow::Owned(method) => HeaderValue::try_from(encoded(method)),
+    };
+    if let Ok(said) = said {
+        headers.insert(METHOD, said);
+    }
     if let Some(name) = name.and_then(|name| HeaderValue::try_from(encoded(name)).ok()) {
         headers.insert(NAME, name);
     }
@@ -75,11 +85,19 @@ mod tests {
     #[test]
     fn a_modern_message_is_mirrored() {
         let mut headers = HeaderMap::new();
-        mirror(&mut headers, "resources/read", &Raw::trusted(r#"{"uri":"test://x","name":"no"}"#));
-        let get = |name: &str| headers.get(name).unwrap().to_str().unwrap();
-        assert_eq!(
-            (get("mcp-protocol-version"), get("mcp-method"), get("mcp-name")),
-            ("2026-07-28", "resources/read", "test://x")
-        );
+        let params = Raw::trusted(r#"{"uri":"test://x","name":"no","taskId":"t"}"#);
+        for (method, name) in [
+            (Cow::Borrowed("resources/read"), Some("test://x")),
+            (Cow::Borrowed("tasks/get"), Some("t")),
+            (Cow::Owned("com.example/x".to_owned()), None),
+        ] {
+            headers.clear();
+            mirror(&mut headers, method.clone(), &params);
+            let get = |name: &str| headers.get(name).map(|value| value.to_str().unwrap());
+            assert_eq!(
+                (get("mcp-protocol-version"), get("mcp-method"), get("mcp-name")),
+                (Some("2026-07-28"), Some(&*method), name)
+            );
+        }
     }
 }

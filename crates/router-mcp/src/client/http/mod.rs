@@ -285,7 +285,7 @@ impl Remote {
         let request = question.request(met.greeting.era, id, cx);
         let mut headers = met.headers();
         if met.greeting.era == Era::Modern {
-            headers::mirror(&mut headers, request.method, &request.params);
+            headers::mirror(&mut headers, request.method.clone(), &request.params);
             if let Question::Tool(_) = question {
                 if !self.mirrored.is_known() {
                     self.learn_tools().await.map_err(|error| error.outcome_is(Outcome::NotSent))?;
@@ -295,7 +295,7 @@ impl Remote {
         }
         let Request { method, params, token, from } = request;
         let call = Call { remote: Arc::clone(self), met: Arc::clone(met), listener: Some(Listener::new(cx, token)) };
-        let body = rpc::request(id, method, Some(&params));
+        let body = rpc::request(id, &method, Some(&params));
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let mut place = Place { call: &call, id, done: false };
         let posted = self.post.send(body, headers, Some(id), &call).await;

@@ -3,6 +3,7 @@
 mod http;
 mod input;
 mod pipe;
+mod tasks;
 mod watching;
 
 use std::{sync::Arc, time::Duration};

@@ -201,7 +201,7 @@ async fn what_a_server_says_beside_all_requests_is_heard_by_those_who_want_it() 
         (done, r#"{"elicitationId":"mine"}"#),
     ] {
         let note = router_core::Note { method: method.into(), params: raw(params) };
-        client.bench.fake.remarks.send(crate::view::Remark { note, to: None }).unwrap();
+        client.bench.fake.remarks.send(crate::view::Remark::to_all(note)).unwrap();
     }
     let heard = [client.read().await, client.read().await];
     assert_eq!(

@@ -7,7 +7,7 @@ use crate::view::Remark;
 
 fn updated(bench: &Bench, uri: &str) {
     let note = Note { method: "notifications/resources/updated".into(), params: raw(&format!(r#"{{"uri":"{uri}"}}"#)) };
-    bench.fake.remarks.send(Remark { note, to: None }).unwrap();
+    bench.fake.remarks.send(Remark::to_all(note)).unwrap();
 }
 
 fn told(uri: &str) -> String {
