@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from recording import RecordingProvider
+from programs import NODE, TESTS
 from router import BINARY, Router
+from signing_in import World
 
-TESTS = Path(__file__).resolve().parent
-NODE = TESTS / "node_modules/.bin/node"
 PACKAGES = TESTS / "node_modules/@modelcontextprotocol"
 
 EVERYTHING = {"command": str(NODE), "args": [str(PACKAGES / "server-everything/dist/index.js"), "stdio"]}
@@ -61,6 +61,20 @@ def provider() -> Iterator[RecordingProvider]:
     recording = RecordingProvider()
     yield recording
     recording.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[Callable[..., World]]:
+    """Makes servers that want tokens, each with who makes them out."""
+    worlds: list[World] = []
+
+    def make(seconds: int = 3600) -> World:
+        worlds.append(World(tmp_path / f"world-{len(worlds)}", seconds))
+        return worlds[-1]
+
+    yield make
+    for one in worlds:
+        one.close()
 
 
 @pytest.fixture

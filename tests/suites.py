@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import yaml
@@ -18,6 +19,10 @@ MODERN_REVISION = "2026-07-28"
 # The released suite knows the revisions up to 2025-11-25; the next one holds what each revision requires.
 FINAL = "conformance-final"
 NEXT = "conformance-next"
+
+# Scenarios that measure time in milliseconds, and how often a busy machine may try.
+TIMED = {"sse-retry"}
+TRIES = 3
 
 # A suite may wait for ever for a server that does not answer.
 RUN_SECONDS = 150
@@ -46,6 +51,28 @@ def beyond(revision: str, leg: str, *reasons: str) -> set[str]:
     """The scenarios that are run for other reasons: `pending`, `added-after-release`, `extension`."""
     rows = _requirements(revision)["not_scored"]
     return {row["scenario"] for row in rows if row["leg"] == leg and row["reason"] in reasons}
+
+
+def clients(suite: str) -> set[str]:
+    """The client scenarios that a suite has."""
+    command = [NODE, FOLDER / f"node_modules/{suite}/dist/index.js", "list", "--client"]
+    listed = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=RUN_SECONDS, check=True).stdout
+    return set(re.findall(r"^\s+- (\S+)", listed, re.MULTILINE))
+
+
+def run_clients(suite: str, scenarios: set[str], folder: Path, command: str, *args: str, env: dict[str, str]) -> dict[str, list[str]]:
+    """Runs client scenarios, some at a time."""
+
+    def one(scenario: str) -> dict[str, list[str]]:
+        more = ("--command", command, "--scenario", scenario, "--timeout", "60000", *args)
+        for attempt in range(TRIES if scenario in TIMED else 1):
+            found = run(suite, folder / scenario / str(attempt), "client", *more, env=env)
+            if not any(found.values()):
+                break
+        return found
+
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        return {name: checks for found in pool.map(one, sorted(scenarios)) for name, checks in found.items()}
 
 
 def _requirements(revision: str) -> dict:

@@ -7,7 +7,7 @@ import pytest
 
 from conftest import NODE
 from router import BINARY, Router
-from suites import FINAL, FIXTURE, FOLDER, NEXT, Fixture, beyond, required, run
+from suites import FINAL, FIXTURE, FOLDER, NEXT, Fixture, beyond, clients, required, run, run_clients
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -89,12 +89,23 @@ def test_what_a_revision_requires(judge, revision, transport, protocol, open_sti
     assert open_still - ONE_BY_ONE <= set(failed(found)) & scored <= open_still, failed(found)
 
 
-# What the suites ask of a client that concerns no authorization.
-CLIENT_SCENARIOS = {LEGACY: 5, MODERN: 8}
 # The suite's server asks on its standing stream, which says nothing of the call that it asks for.
 UNRELATED = {"elicitation-sep1034-client-defaults"}
+# An extension in which a company's identity provider hands its people's assertions to the client: a gateway has none.
+ASSERTED = {"auth/cross-app-access-complete-flow"}
+# Each scenario starts a suite, a router and a client, in seconds; on a busy machine on which much else is tested, too.
+SLOW = 900
 
 
+def judged(suite: str, scenarios: set[str], folder: Path, era: str, *args: str) -> dict[str, list[str]]:
+    """The suite serves, and judges what the router asks it for a client of either era."""
+    command = f"{NODE} {FOLDER / 'driver.mjs'} {era} {folder}"
+    found = run_clients(suite, scenarios, folder / "checks", command, *args, env={"MCP_ROUTER_BIN": str(BINARY)})
+    assert set(found) == scenarios
+    return found
+
+
+@pytest.mark.timeout(SLOW)
 @pytest.mark.parametrize(
     ("revision", "era", "open_still"),
     [
@@ -105,16 +116,32 @@ UNRELATED = {"elicitation-sep1034-client-defaults"}
     ],
 )
 def test_what_a_revision_requires_of_a_client(tmp_path, revision, era, open_still):
-    """The suite serves, and judges what the router asks it for a client of either era."""
-    wanted = required(revision, "client") | beyond(revision, "client", "added-after-release")
-    scenarios = sorted(scenario for scenario in wanted if not scenario.startswith("auth/"))
-    command = f"{NODE} {FOLDER / 'driver.mjs'} {era} {tmp_path}"
-    found = {}
-    for scenario in scenarios:
-        args = ("client", "--command", command, "--scenario", scenario, "--spec-version", revision, "--timeout", "15000")
-        found |= run(NEXT, tmp_path / "checks" / scenario, *args, env={"MCP_ROUTER_BIN": str(BINARY)})
-    assert len(found) == CLIENT_SCENARIOS[revision]
+    wanted = required(revision, "client")
+    assert len(wanted) == {LEGACY: 18, MODERN: 32}[revision]
+    scenarios = wanted | beyond(revision, "client", "added-after-release")
+    if era != {LEGACY: "legacy", MODERN: "modern"}[revision]:
+        # How the router signs in does not depend on who calls it.
+        scenarios = {scenario for scenario in scenarios if not scenario.startswith("auth/")}
+    found = judged(NEXT, scenarios, tmp_path, era, "--spec-version", revision)
     assert set(failed(found)) == open_still, failed(found)
+
+
+@pytest.mark.timeout(SLOW)
+def test_the_released_suite_of_a_client(tmp_path):
+    scenarios = clients(FINAL)
+    assert len(scenarios) == 26
+    found = judged(FINAL, scenarios - ASSERTED, tmp_path, "legacy")
+    assert set(failed(found)) == UNRELATED, failed(found)
+
+
+@pytest.mark.timeout(SLOW)
+def test_signing_in_beyond_what_is_required(tmp_path):
+    """An extension, in which the router proves itself by its own secret or key; and the servers of March 2025."""
+    found = judged(NEXT, {"auth/client-credentials-basic", "auth/client-credentials-jwt"}, tmp_path, "modern")
+    march = {scenario for scenario in clients(NEXT) if scenario.startswith("auth/2025-03-26-")}
+    assert len(march) == 2
+    found |= judged(NEXT, march, tmp_path, "legacy", "--spec-version", "2025-03-26")
+    assert failed(found) == {}
 
 
 @pytest.mark.parametrize(("transport", "protocol"), [("http", "modern"), ("http", "legacy"), ("stdio", "modern")])

@@ -4,108 +4,15 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from html.parser import HTMLParser
+from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import parse_qs, urljoin, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
-import pytest
 
-from conftest import NODE, TESTS
 from processes import wait_until
 from router import BINARY, Router, clean_environment
-
-OAUTH = TESTS / "oauth"
-
-
-class Program:
-    """A program of tests/oauth that prints its address first."""
-
-    def __init__(self, name: str, *args: str):
-        self.process = subprocess.Popen([NODE, OAUTH / name, *args], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self.url = self.process.stdout.readline().strip()
-        assert self.url.startswith("http://"), f"{name} does not start"
-
-    def seen(self) -> list:
-        return httpx.get(f"{self.url}/seen").json()
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait(10)
-        self.process.stdout.close()
-
-
-class World:
-    """A server that wants tokens, and who makes them out."""
-
-    def __init__(self, folder: Path, seconds: int):
-        self.state = folder / "state"
-        self.server = Program("guarded.mjs")
-        self.authority = Program("authority.mjs", str(urlsplit(self.server.url).port), str(seconds))
-        httpx.post(f"{self.server.url}/issuer", content=self.authority.url)
-
-    def config(self, **auth) -> dict:
-        far = {"url": f"{self.server.url}/mcp", **({"auth": auth} if auth else {})}
-        return {"mcpServers": {"far": far}, "state": str(self.state), "egress": {"allow_private": ["127.0.0.1"]}}
-
-    def shown(self) -> list[str]:
-        """The tokens that the server was shown."""
-        return [headers["authorization"] for headers in self.server.seen() if "authorization" in headers]
-
-    def asked(self, line: str) -> int:
-        return self.authority.seen().count(line)
-
-    def close(self) -> None:
-        self.server.close()
-        self.authority.close()
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[Callable[..., World]]:
-    worlds: list[World] = []
-
-    def make(seconds: int = 3600) -> World:
-        worlds.append(World(tmp_path / f"world-{len(worlds)}", seconds))
-        return worlds[-1]
-
-    yield make
-    for one in worlds:
-        one.close()
-
-
-class Form(HTMLParser):
-    """The first form of a page."""
-
-    def __init__(self, page: str):
-        super().__init__()
-        self.action: str | None = None
-        self.fields: dict[str, str] = {}
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attributes: list) -> None:
-        attributes = dict(attributes)
-        if tag == "form" and self.action is None:
-            self.action = attributes.get("action")
-        if tag == "input" and attributes.get("name"):
-            self.fields[attributes["name"]] = attributes.get("value") or "somebody"
-
-
-def browse(url: str) -> httpx.Response:
-    """Goes where a person goes: signs in, consents, comes back. The answer of the address that he comes back to."""
-    with httpx.Client(timeout=30) as browser:
-        answer = browser.get(url)
-        for _ in range(20):
-            if answer.is_redirect:
-                answer = browser.get(urljoin(str(answer.url), answer.headers["location"]))
-            elif urlsplit(str(answer.url)).path == "/oauth/callback":
-                return answer
-            else:
-                form = Form(answer.text)
-                assert form.action, answer.text
-                answer = browser.post(urljoin(str(answer.url), form.action), data=form.fields)
-        raise AssertionError(f"no end in sight: {answer.url}")
-
+from signing_in import World, asked_for, browse
 
 def offered(router: Router) -> str | None:
     """The address to open, as `/health` tells it."""
@@ -135,7 +42,7 @@ def test_a_person_signs_in_and_stays_so(start: Callable[..., Router], world: Cal
     router = start(there.config())
     wait_until("somebody is asked to sign in", lambda: offered(router), 20)
     url = offered(router)
-    assert parse_qs(urlsplit(url).query)["resource"] == [f"{there.server.url}/mcp"]
+    assert asked_for(url, "resource") == f"{there.server.url}/mcp"
     wait_until("the log tells it, too", lambda: "open the address" in router.log_text())
     answer = browse(url)
     assert (answer.status_code, answer.text) == (200, "Signed in to far. This window can be closed.\n")
@@ -178,8 +85,8 @@ def test_a_server_that_wants_more_gets_it_asked_for(start: Callable[..., Router]
     browse(offered(router))
     ready(router)
     refused = call(router, "write")
-    url = re.search(r"http://\S+", json.dumps(refused).replace("\\u0026", "&"))[0]
-    assert set(parse_qs(urlsplit(url).query)["scope"][0].split()) == {"tools:read", "tools:write", "offline_access"}
+    url = re.search(r"http://\S+", json.dumps(refused))[0]
+    assert set(asked_for(url, "scope").split()) == {"tools:read", "tools:write", "offline_access"}
     assert browse(url).status_code == 200
     assert text(call(router, "write")) == "written"
     assert text(call(router, "read")) == "read"
@@ -243,4 +150,8 @@ def test_login_at_a_terminal(start: Callable[..., Router], world: Callable[..., 
     home = tmp_path / "terminal"
     command = [BINARY, "logout", "far", "--config", home / "router.yaml"]
     done = subprocess.run(command, env=clean_environment(home), capture_output=True, text=True, timeout=30)
-    assert (done.returncode, done.stderr) == (0, "signed out of far\n")
+    # This authority takes back what renews tokens; a token that is signed is good until it ends.
+    issuer = there.authority.url
+    unrevoked = f"but {issuer} does not take the access_token back: unsupported_token_type: what was made out may be good there until it ends"
+    assert (done.returncode, done.stderr) == (0, f"signed out of far, {unrevoked}\n")
+    assert there.asked("POST /token/revocation") == 2

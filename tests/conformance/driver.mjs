@@ -31,6 +31,48 @@ async function everything(client) {
   for (const { name } of prompts) await client.getPrompt({ name });
 }
 
+/** Uses a server that people have to sign in to. */
+async function guarded(client) {
+  await allowed(() => client.listTools());
+  await allowed(() => client.callTool({ name: "test-tool", arguments: {} }));
+}
+
+// Where a person begins to sign in, as the router tells it in errors and results.
+const START = /http:\/\/[\w.:[\]]+\/oauth\/start\?state=[\w-]+/;
+// As often as this one question may need a person.
+const VISITS = 3;
+
+/** Asks, and does what needs a person: opens the address that a refusal names, and asks again. */
+async function allowed(ask) {
+  const visited = [];
+  for (;;) {
+    const told = await ask().catch((error) => error);
+    const start = START.exec(JSON.stringify([told.message, told.data, told.content]))?.[0];
+    if (!start && (told instanceof Error || told.isError)) throw told.isError ? new Error(JSON.stringify(told)) : told;
+    if (!start) return told;
+    if (visited.includes(start)) {
+      // The router has not connected anew yet.
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      continue;
+    }
+    if (visited.push(start) > VISITS) throw told;
+    await person(start);
+  }
+}
+
+/** A person with a browser: agrees on the router's page, signs in where that leads, and comes back with its cookies. */
+async function person(start) {
+  const cookies = [];
+  let page = await fetch(start, { method: "POST", redirect: "manual" });
+  for (let at = start; page.status >= 300 && page.status < 400; ) {
+    cookies.push(...page.headers.getSetCookie().map((cookie) => cookie.split(";")[0]));
+    at = new URL(page.headers.get("location"), at).href;
+    const home = new URL(at).origin === new URL(start).origin;
+    page = await fetch(at, { redirect: "manual", headers: home ? { cookie: cookies.join("; ") } : {} });
+  }
+  if (!page.ok) throw new Error(await page.text());
+}
+
 const SCENARIOS = {
   initialize: (client) => client.listTools(),
   tools_call: (client) => client.callTool({ name: "add_numbers", arguments: { a: 5, b: 3 } }),
@@ -54,12 +96,28 @@ const SCENARIOS = {
   },
 };
 
+/** How the router signs in, where the scenario is about a client that was registered or described by hand. */
+function auth() {
+  switch (scenario) {
+    case "auth/basic-cimd":
+      return { auth: { client_id: "https://conformance-test.local/client-metadata.json" } };
+    case "auth/pre-registration":
+      return { auth: { client_id: context.client_id, client_secret: context.client_secret } };
+    case "auth/client-credentials-basic":
+      return { auth: { grant: "client_credentials", client_id: context.client_id, client_secret: context.client_secret } };
+    case "auth/client-credentials-jwt":
+      return { auth: { grant: "client_credentials", client_id: context.client_id, private_key: context.private_key_pem } };
+    default:
+      return {};
+  }
+}
+
 /** Starts the router before the suite's server; its process, and the address it listens on. */
 async function startRouter() {
   const home = join(folder, scenario.replaceAll("/", "-"));
   mkdirSync(home, { recursive: true });
   const config = join(home, "router.yaml");
-  writeFileSync(config, JSON.stringify({ mcpServers: { judge: { url } } }));
+  writeFileSync(config, JSON.stringify({ mcpServers: { judge: { url, ...auth() } }, egress: { allow_private: ["localhost"] } }));
   const environment = { PATH: process.env.PATH, HOME: home, XDG_STATE_HOME: home };
   const router = spawn(process.env.MCP_ROUTER_BIN, ["--listen", "127.0.0.1:0", "--config", config], {
     env: environment,
@@ -76,9 +134,13 @@ async function connect(address) {
   const mode = era === "modern" ? { pin: "2026-07-28" } : "legacy";
   const client = new Client(
     { name: "conformance-driver", version: "1" },
-    { versionNegotiation: { mode }, capabilities: { elicitation: { form: { applyDefaults: true } } } },
+    { versionNegotiation: { mode }, capabilities: { elicitation: { form: { applyDefaults: true }, url: {} } } },
   );
-  client.setRequestHandler("elicitation/create", (request) => {
+  client.setRequestHandler("elicitation/create", async (request) => {
+    if (request.params.mode === "url") {
+      await person(request.params.url);
+      return { action: "accept" };
+    }
     const asked = Object.keys(request.params.requestedSchema.properties);
     return { action: "accept", content: asked.includes("confirmed") ? { confirmed: true } : {} };
   });
@@ -90,7 +152,7 @@ const { router, address } = await startRouter();
 let failure;
 try {
   const client = await connect(address);
-  await SCENARIOS[scenario](client);
+  await (SCENARIOS[scenario] ?? guarded)(client);
   await client.close();
 } catch (error) {
   failure = error;

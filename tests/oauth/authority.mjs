@@ -32,6 +32,7 @@ const provider = new Provider(issuer, {
   features: {
     registration: { enabled: true },
     clientCredentials: { enabled: true },
+    revocation: { enabled: true },
     resourceIndicators: {
       enabled: true,
       useGrantedResource: () => true,

@@ -51,10 +51,13 @@ pub enum Command {
         /// Its name in the configuration.
         server: String,
     },
-    /// Forget what was got by signing in to an MCP server.
+    /// Forget what was got by signing in to an MCP server, and have it taken back.
     Logout {
         /// Its name in the configuration.
         server: String,
+        /// Only what this caller got, where each signs in for himself.
+        #[arg(long, value_name = "NAME")]
+        caller: Option<String>,
     },
     /// Serve one MCP client over standard input and output.
     Stdio {

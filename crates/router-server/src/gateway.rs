@@ -23,7 +23,11 @@ use router_llm::{
 use router_mcp::{client::Instances, pins::Pins, server::Front};
 use tokio::time::Instant;
 
-use crate::{health::Component, telemetry::metrics::Metrics, wire::sign_in::Office};
+use crate::{
+    health::Component,
+    telemetry::metrics::Metrics,
+    wire::{sign_in::Office, sign_out::SignOut},
+};
 
 /// The most replies that are kept for clients to go on from.
 const MOST_REPLIES: usize = 4096;
@@ -108,6 +112,8 @@ pub struct Mcp {
     pub pins: Arc<Pins>,
     /// Where people sign in to them.
     pub office: Arc<Office>,
+    /// Who may have.
+    pub sign_outs: BTreeMap<Name, SignOut>,
     /// Who we are to those who sign them in, where they can read it.
     pub description: Option<serde_json::Value>,
     /// Selections of them.

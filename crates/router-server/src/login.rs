@@ -4,9 +4,10 @@ use std::{io::ErrorKind, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use axum::body::Body;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use router_core::Consent;
+use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
     time::{Instant, sleep},
@@ -14,10 +15,15 @@ use tokio::{
 
 use crate::{
     config::{Config, ServerSettings},
+    control,
     http::{accept, oauth},
+    servers::escaped,
     shutdown::Shutdown,
     tell,
-    wire::sign_in::{self, Office},
+    wire::{
+        sign_in::{self, Office},
+        sign_out::SignOut,
+    },
 };
 
 /// How long somebody may take, and how often it is looked whether he is back.
@@ -52,15 +58,40 @@ pub async fn login(config: Config, server: String) -> Result<()> {
     Ok(())
 }
 
-/// Forgets what was got at `server`.
-pub async fn logout(config: Config, server: String) -> Result<()> {
+/// Forgets what was got at `server`, by everybody or by one caller, and has it taken back. A router that runs does it, so
+/// that it shows nothing any more from here on.
+pub async fn logout(config: Config, server: String, caller: Option<String>) -> Result<()> {
     let settings = named(&config, &server)?;
-    let shutdown = Shutdown::default();
-    let office = sign_in::office(&config, config.listen, &shutdown);
-    let client = settings.auth.as_ref().and_then(|terms| terms.client_id.as_deref());
-    let signed_in = office.forget(&server, client).await?;
-    tell(&if signed_in { format!("signed out of {server}") } else { format!("nobody was signed in to {server}") });
+    let only = caller.as_ref().map(|caller| format!("?caller={}", escaped(caller))).unwrap_or_default();
+    let target = format!("/admin/servers/{}/logout{only}", escaped(&server));
+    let said = match control::ask(&config, Method::POST, &target).await {
+        Ok(said) => said,
+        Err(_) => {
+            let shutdown = Shutdown::default();
+            let office = sign_in::office(&config, config.listen, &shutdown);
+            let ended = match SignOut::of(settings, &config.keys) {
+                Some(sign_out) => sign_out.end(&office, &server, caller.as_deref()).await?,
+                None => Vec::new(),
+            };
+            json!({ "signed_out": ended })
+        }
+    };
+    tell(&signed_out(&server, &said));
     Ok(())
+}
+
+fn signed_out(server: &str, said: &Value) -> String {
+    let line = |ended: &Value| {
+        let who = ended["caller"].as_str().map(|caller| format!("{caller} is ")).unwrap_or_default();
+        match ended["problem"].as_str() {
+            None => format!("{who}signed out of {server}"),
+            Some(problem) => {
+                format!("{who}signed out of {server}, but {problem}: what was made out may be good there until it ends")
+            }
+        }
+    };
+    let lines: Vec<String> = said["signed_out"].as_array().into_iter().flatten().map(line).collect();
+    if lines.is_empty() { format!("nobody was signed in to {server}") } else { lines.join("\n") }
 }
 
 fn named<'a>(config: &'a Config, server: &str) -> Result<&'a ServerSettings> {
@@ -97,8 +128,11 @@ fn receive(listener: TcpListener, office: &Arc<Office>, shutdown: &Shutdown) {
 
 async fn answer(office: &Arc<Office>, request: &Request<Incoming>) -> Response<Body> {
     let query = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(request.uri());
-    match query {
-        Ok(query) if request.uri().path() == sign_in::CALLBACK => oauth::finish(office, &query.0).await,
+    let (parameters, headers) = (query.map(|query| query.0).unwrap_or_default(), request.headers());
+    match (request.method(), request.uri().path()) {
+        (&Method::GET, sign_in::START) => oauth::ask(office, &parameters).await,
+        (&Method::POST, sign_in::START) => oauth::depart(office, headers, &parameters).await,
+        (&Method::GET, sign_in::CALLBACK) => oauth::finish(office, headers, &parameters).await,
         _ => {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NOT_FOUND;

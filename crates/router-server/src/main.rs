@@ -47,7 +47,9 @@ fn main() -> ExitCode {
             with_config(&flags, |config| run_stdio(config, view.as_deref(), server.as_deref()))
         }
         Command::Login { server } => with_config(&flags, |config| run_quietly(login::login(config, server))),
-        Command::Logout { server } => with_config(&flags, |config| run_quietly(login::logout(config, server))),
+        Command::Logout { server, caller } => {
+            with_config(&flags, |config| run_quietly(login::logout(config, server, caller)))
+        }
         Command::Check => with_config(&flags, |config| print(&format!("{}: ok\n", place(&config)))),
         Command::Schema => print(&config::schema()),
         Command::Import { file } => run_import(&file),

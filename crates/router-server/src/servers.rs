@@ -31,7 +31,7 @@ pub async fn obey(config: &Config, order: &ServersOrder) -> Result<String> {
 }
 
 /// A name as a segment of a path; names of servers need no escapes, what somebody types may.
-fn escaped(name: &str) -> String {
+pub fn escaped(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     name.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }

@@ -45,7 +45,7 @@ pub struct Account<S> {
 
 /// What somebody may show.
 #[derive(Default)]
-struct Purse {
+pub(super) struct Purse {
     held: ArcSwapOption<Held>,
     /// Held while tokens are got or renewed: everybody who needs them waits for the same ones.
     turn: tokio::sync::Mutex<()>,
@@ -57,13 +57,13 @@ struct Held {
     tokens: Tokens,
     header: HeaderValue,
     until: Instant,
-    /// How many had signed in by then: with the next one there may be other tokens.
+    /// How many sign-ins had ended by then: with the next one there may be other tokens.
     after: u64,
 }
 
 impl Held {
-    fn is_good(&self, sign_ins: u64) -> bool {
-        Instant::now() < self.until && self.after == sign_ins
+    fn is_good(&self, changes: u64) -> bool {
+        Instant::now() < self.until && self.after == changes
     }
 }
 
@@ -101,14 +101,15 @@ impl<S: Store> Account<S> {
         told.map(|told| Challenge::read(&told.headers)).unwrap_or_default()
     }
 
-    fn purse(&self, whose: &Whose) -> Arc<Purse> {
+    pub(super) fn purse(&self, whose: &Whose) -> Arc<Purse> {
         if *whose == Whose::Shared {
             return Arc::clone(&self.shared);
         }
         let mut callers = self.callers.lock();
         if callers.len() >= PURSES && !callers.contains_key(whose) {
-            // What is dropped is read again when it is needed.
-            callers.clear();
+            // What is dropped is read again when it is needed. What is in use stays: one token to renew with must not be
+            // used twice at once.
+            callers.retain(|_, purse| Arc::strong_count(purse) > 1);
         }
         Arc::clone(callers.entry(whose.clone()).or_default())
     }
@@ -116,14 +117,14 @@ impl<S: Store> Account<S> {
     /// What was kept, if it was got for this very server.
     async fn kept(&self, whose: &Whose) -> Result<Option<Tokens>> {
         let tokens = self.office.shelf.tokens(&self.name, whose).await?;
-        Ok(tokens.filter(|tokens| tokens.server == self.server.uri().to_string()))
+        Ok(tokens.filter(|tokens| tokens.claim.server == self.server.uri().to_string()))
     }
 
     fn hold(&self, purse: &Purse, tokens: Tokens) -> Result<HeaderValue> {
         let header = tokens.header()?;
         let good_for = tokens.good_for((self.office.clock)()).unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN);
         let until = Instant::now() + Duration::from_secs(good_for);
-        let after = self.office.sign_ins();
+        let after = self.office.changes();
         purse.held.store(Some(Arc::new(Held { tokens, header: header.clone(), until, after })));
         *purse.offer.lock() = None;
         Ok(header)
@@ -132,7 +133,7 @@ impl<S: Store> Account<S> {
     async fn renew(&self, whose: &Whose) -> Result<Option<HeaderValue>> {
         let purse = self.purse(whose);
         let _turn = purse.turn.lock().await;
-        if let Some(held) = purse.held.load_full().filter(|held| held.is_good(self.office.sign_ins())) {
+        if let Some(held) = purse.held.load_full().filter(|held| held.is_good(self.office.changes())) {
             return Ok(Some(held.header.clone()));
         }
         // Another process may have got, renewed or dropped them.
@@ -153,13 +154,18 @@ impl<S: Store> Account<S> {
             (None, GrantKind::ClientCredentials) => Grant::Client,
             (None, GrantKind::AuthorizationCode) => return Ok(None),
         };
-        match self.office.redeem(tokens.claim(), &grant, Some(tokens)).await {
+        match self.office.redeem(tokens.claim.clone(), &grant, Some(tokens)).await {
             // Kept before they are used: the old ones may be worth nothing from here on.
             Ok(renewed) => {
                 self.office.shelf.keep_tokens(&self.name, whose, &renewed).await?;
                 self.hold(purse, renewed).map(Some)
             }
-            Err(refusal) if refusal.is_final() => self.overtaken(whose, purse, tokens).await,
+            Err(refusal) if refusal.is_final() => {
+                if refusal.is_of_client() {
+                    self.office.shelf.drop_client(&tokens.claim.issuer, &self.office.redirect_uri).await?;
+                }
+                self.overtaken(whose, purse, tokens).await
+            }
             Err(refusal) => Err(refusal.error),
         }
     }
@@ -181,8 +187,7 @@ impl<S: Store> Account<S> {
         let _turn = purse.turn.lock().await;
         let is_other = |header: &HeaderValue| refused.shown.as_ref() != Some(header);
         let held = purse.held.load_full();
-        if let Some(held) = held.as_ref().filter(|held| held.is_good(self.office.sign_ins()) && is_other(&held.header))
-        {
+        if let Some(held) = held.as_ref().filter(|held| held.is_good(self.office.changes()) && is_other(&held.header)) {
             return Ok(held.header.clone());
         }
         let kept = self.kept(whose).await?;
@@ -207,14 +212,15 @@ impl<S: Store> Account<S> {
         let resource = discover::resource(&self.office.egress, &self.server, challenge).await?;
         let authority = self.authority(&resource).await.map_err(|error| self.unsaid(&resource, error))?;
         // What another authority made out is worth nothing here, and is not shown to this one.
-        let before = before.filter(|tokens| tokens.issuer == authority.issuer);
+        let before = before.filter(|tokens| tokens.claim.issuer == authority.issuer);
         if let Some(before) = before.filter(|before| before.refresh.is_some() && !challenge.lacks_scope())
             && let Some(header) = self.exchange(whose, &purse, before).await?
         {
             return Ok(header);
         }
         let wanted = self.wanted(challenge, &resource, &authority, before);
-        let client = self.client(&authority).await?;
+        let unsaid = |error| if authority.is_silent { self.unsaid(&resource, error) } else { error };
+        let client = self.client(&authority).await.map_err(unsaid)?;
         let claim = Claim::new(&authority, client, (&resource.id, &self.server.uri().to_string()), wanted);
         match self.terms.grant {
             GrantKind::ClientCredentials => {
@@ -228,7 +234,7 @@ impl<S: Store> Account<S> {
 
     /// Asking again for what was given already would go round for ever.
     fn can_be_widened(&self, challenge: &Challenge, before: &Tokens) -> Result<()> {
-        let Some(scope) = challenge.scope.as_ref().filter(|scope| !before.wanted.cover(scope)) else {
+        let Some(scope) = challenge.scope.as_ref().filter(|scope| !before.claim.wanted.cover(scope)) else {
             let message =
                 "the server says that our token is not good for this, although it was asked for what that needs";
             return Err(Error::new(Kind::Credential, message)
@@ -239,6 +245,10 @@ impl<S: Store> Account<S> {
     }
 
     async fn authority(&self, resource: &Resource) -> Result<Authority> {
+        if resource.is_silent && self.terms.issuer.is_none() && self.terms.grant == GrantKind::AuthorizationCode {
+            let authority = discover::own_authority(&self.office.egress, &self.server).await?;
+            return Self::signs_in(authority);
+        }
         let issuer = match &self.terms.issuer {
             Some(issuer) if !resource.is_silent && !resource.issuers.contains(issuer) => {
                 let message = format!("the server names {} for its tokens, not {issuer}", resource.issuers.join(", "));
@@ -251,14 +261,20 @@ impl<S: Store> Account<S> {
         };
         let issuer = issuer.ok_or_else(|| Error::new(Kind::Refused, "the server names no authorization server"))?;
         let authority = discover::authority(&self.office.egress, &self.server, issuer).await?;
-        if self.terms.grant == GrantKind::AuthorizationCode {
-            if authority.authorization_endpoint.is_none() {
-                return Err(Error::new(Kind::Refused, format!("{} signs nobody in", authority.issuer)));
-            }
-            if !authority.has_pkce {
-                let message = format!("{} does not say that it supports PKCE with S256", authority.issuer);
-                return Err(Error::new(Kind::Refused, message).hint("without it, anybody who sees a code could use it"));
-            }
+        match self.terms.grant {
+            GrantKind::AuthorizationCode => Self::signs_in(authority),
+            GrantKind::ClientCredentials => Ok(authority),
+        }
+    }
+
+    /// An authority that people can be sent to.
+    fn signs_in(authority: Authority) -> Result<Authority> {
+        if authority.authorization_endpoint.is_none() {
+            return Err(Error::new(Kind::Refused, format!("{} signs nobody in", authority.issuer)));
+        }
+        if !authority.has_pkce {
+            let message = format!("{} does not say that it supports PKCE with S256", authority.issuer);
+            return Err(Error::new(Kind::Refused, message).hint("without it, anybody who sees a code could use it"));
         }
         Ok(authority)
     }
@@ -288,7 +304,7 @@ impl<S: Store> Account<S> {
             (None, Some(asked)) => asked.clone(),
             (None, None) => resource.scopes.clone().unwrap_or_default(),
         };
-        let wanted = before.map_or_else(|| base.clone(), |before| before.wanted.with(&base));
+        let wanted = before.map_or_else(|| base.clone(), |before| before.claim.wanted.with(&base));
         let renewable = self.terms.grant == GrantKind::AuthorizationCode && authority.is_offline && !wanted.is_empty();
         if renewable { wanted.offline() } else { wanted }
     }
@@ -304,7 +320,8 @@ impl<S: Store> Account<S> {
         if let Some(address) = office.description.as_ref().filter(|_| authority.takes_documents) {
             return Ok(Client::described(address));
         }
-        if let Some(known) = office.shelf.client(&authority.issuer, &office.redirect_uri).await? {
+        let known = office.shelf.client(&authority.issuer, &office.redirect_uri).await?;
+        if let Some(known) = known.filter(|known| known.is_good((office.clock)())) {
             return Ok(known);
         }
         let Some(endpoint) = &authority.registration_endpoint else {
@@ -370,21 +387,30 @@ impl<S: Store> Account<S> {
     /// Makes a journey ready.
     async fn offer(&self, whose: &Whose, purse: &Purse, authority: &Authority, claim: Claim) -> Result<Error> {
         let (state, until) = (random()?, (self.office.clock)().saturating_add(flow::PATIENCE));
+        let endpoint = authority.authorization_endpoint.clone();
         let wanted = claim.wanted.clone();
         let journey = Journey {
             name: self.name.to_string(),
             whose: whose.clone(),
+            per: self.terms.per,
             until,
             verifier: Secret::new(random()?),
             redirect_uri: self.office.redirect_uri.clone(),
+            endpoint: endpoint
+                .ok_or_else(|| Error::new(Kind::Refused, format!("{} signs nobody in", authority.issuer)))?,
+            browser: None,
             signed: authority.signs_answers,
             claim,
         };
-        let url = journey.address(authority, &state);
-        let url = url.ok_or_else(|| Error::new(Kind::Refused, format!("{} signs nobody in", authority.issuer)))?;
         self.office.shelf.begin(&state, &journey).await?;
-        let consent = Consent { id: flow::challenge(&state).into(), url: url.into() };
-        tracing::warn!(server = %self.name, url = &*consent.url, "somebody has to sign in: open the address, or run `mcp-router login`");
+        let consent = Consent { id: flow::challenge(&state).into(), url: self.office.start(&state).into() };
+        match whose {
+            Whose::Shared => {
+                tracing::warn!(server = %self.name, url = &*consent.url, "somebody has to sign in: open the address, or run `mcp-router login`");
+            }
+            // The address is for him alone.
+            Whose::Caller { name, .. } => tracing::info!(server = %self.name, caller = name, "has to sign in"),
+        }
         let offer = Offer { consent, wanted, until };
         let error = self.needs(whose, &offer);
         *purse.offer.lock() = Some(offer);
@@ -392,13 +418,19 @@ impl<S: Store> Account<S> {
     }
 
     fn needs(&self, whose: &Whose, offer: &Offer) -> Error {
-        let (who, hint) = match whose {
-            Whose::Shared => {
-                ("nobody has", format!("open {} or run `mcp-router login {}`", offer.consent.url, self.name))
+        let (url, name) = (&offer.consent.url, &self.name);
+        let (message, hint) = match (whose, self.terms.per) {
+            (Whose::Shared, Per::Shared) => {
+                (format!("nobody has signed in to {name} yet"), format!("open {url} or run `mcp-router login {name}`"))
             }
-            Whose::Caller { .. } => ("you have not", format!("open {}", offer.consent.url)),
+            // Calls are made in each caller's own name, but what there is, is read once for all.
+            (Whose::Shared, Per::Caller) => (
+                format!("nobody has signed in to {name} yet to read what it offers"),
+                format!("open {url} or run `mcp-router login {name}`"),
+            ),
+            (Whose::Caller { .. }, _) => (format!("you have not signed in to {name} yet"), format!("open {url}")),
         };
-        Error::new(Kind::Unauthorized, format!("{who} signed in to {} yet", self.name))
+        Error::new(Kind::Unauthorized, message)
             .hint(format!("{hint}, then try again"))
             .outcome_is(Outcome::NotSent)
             .needs(offer.consent.clone())
@@ -412,7 +444,7 @@ impl<S: Store> Credentials for Arc<Account<S>> {
             Per::Caller => self.purse(&Whose::of(Per::Caller, caller)),
         };
         let held = purse.held.load();
-        held.as_ref().filter(|held| held.is_good(self.office.sign_ins())).map(|held| held.header.clone())
+        held.as_ref().filter(|held| held.is_good(self.office.changes())).map(|held| held.header.clone())
     }
 
     fn renewed<'a>(&'a self, caller: Option<&'a Caller>) -> BoxFuture<'a, Result<Option<HeaderValue>>> {

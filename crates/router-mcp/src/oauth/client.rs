@@ -6,7 +6,7 @@ use router_core::{Error, Kind, Result, Secret};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{assertion, form, metadata::Authority};
+use super::{assertion, flow::PATIENCE, form, metadata::Authority};
 
 /// How a client proves itself where tokens are made out, in the words of the registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +55,8 @@ pub(super) struct Client {
     /// Its secret, or its key.
     pub(super) secret: Option<Secret<String>>,
     pub(super) method: Method,
+    /// When the secret is over, in seconds since 1970.
+    pub(super) until: Option<i64>,
 }
 
 /// The same, as it is written down.
@@ -63,6 +65,7 @@ pub(super) struct ClientRecord {
     id: String,
     secret: Option<String>,
     method: Method,
+    until: Option<i64>,
 }
 
 impl Client {
@@ -78,12 +81,12 @@ impl Client {
             (Some(secret), None) => (Some(secret.clone()), Method::for_secret(authority)),
             (None, None) => (None, Method::None),
         };
-        Self { id: id.to_owned(), secret, method }
+        Self { id: id.to_owned(), secret, method, until: None }
     }
 
     /// A client that is described at an address of its own, which is its id.
     pub(super) fn described(address: &str) -> Self {
-        Self { id: address.to_owned(), secret: None, method: Method::None }
+        Self { id: address.to_owned(), secret: None, method: Method::None, until: None }
     }
 
     /// What an authorization server answered to our registration (RFC 7591 section 3.2.1).
@@ -99,7 +102,14 @@ impl Client {
             (Some(_), Some("client_secret_basic")) => Method::Basic,
             (Some(_), _) => Method::for_secret(authority),
         };
-        Ok(Self { id: id.to_owned(), secret: secret.map(|secret| Secret::new(secret.to_owned())), method })
+        // Zero is the word for never.
+        let until = document.get("client_secret_expires_at").and_then(Value::as_i64).filter(|until| *until > 0);
+        Ok(Self { id: id.to_owned(), secret: secret.map(|secret| Secret::new(secret.to_owned())), method, until })
+    }
+
+    /// Whether it will still be known when somebody who goes now comes back.
+    pub(super) fn is_good(&self, now: i64) -> bool {
+        self.until.is_none_or(|until| now.saturating_add(PATIENCE) < until)
     }
 
     /// What is sent beside a question for tokens, and the fields that are added to it.
@@ -133,13 +143,14 @@ impl Client {
             id: self.id.clone(),
             secret: self.secret.as_ref().map(|secret| secret.expose().clone()),
             method: self.method,
+            until: self.until,
         }
     }
 }
 
 impl From<ClientRecord> for Client {
     fn from(record: ClientRecord) -> Self {
-        Self { id: record.id, secret: record.secret.map(Secret::new), method: record.method }
+        Self { id: record.id, secret: record.secret.map(Secret::new), method: record.method, until: record.until }
     }
 }
 
@@ -229,6 +240,17 @@ mod tests {
         for (document, expect) in table {
             let read = Client::registered(&document, &authority(&["client_secret_post"])).ok();
             assert_eq!(read.map(|client| (client.secret, client.method)), expect, "{document}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_is_nearly_over_is_not_used_any_more() {
+        for (told, now, good) in
+            [(json!(0), 5_000, true), (json!(5_000), 4_399, true), (json!(5_000), 4_400, false), (json!(null), 9, true)]
+        {
+            let document = json!({ "client_id": "a", "client_secret": "s", "client_secret_expires_at": told });
+            let client = Client::registered(&document, &authority(&[])).unwrap();
+            assert_eq!(Client::from(client.record()).is_good(now), good, "{told} {now}");
         }
     }
 

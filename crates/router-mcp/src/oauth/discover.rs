@@ -20,18 +20,40 @@ pub(super) async fn resource(egress: &Egress, server: &Place, challenge: &Challe
     Ok(Resource::silent(server))
 }
 
-/// Reads what the authorization server `issuer` says of itself. Whatever it names is looked at before it is used.
+/// Reads what the authorization server `issuer` says of itself.
 pub(super) async fn authority(egress: &Egress, server: &Place, issuer: &str) -> Result<Authority> {
     let place = egress.admit(issuer, server)?;
-    for address in metadata::authority_addresses(&place) {
-        let Some(document) = document(egress, &address, server).await? else { continue };
-        let authority = Authority::read(&document, issuer)?;
-        for endpoint in authority.endpoints() {
-            egress.admit(endpoint, server)?;
-        }
-        return Ok(authority);
+    match description(egress, server, &place).await? {
+        Some(document) => looked_at(Authority::read(&document, issuer)?, egress, server),
+        None => Err(Error::new(Kind::Refused, format!("{place} does not say how tokens are made out"))),
     }
-    Err(Error::new(Kind::Refused, format!("{place} does not say how tokens are made out")))
+}
+
+/// The authorization server that a server is itself, if it is of the revision of March 2025: by its word, or by that
+/// revision's where it has none.
+pub(super) async fn own_authority(egress: &Egress, server: &Place) -> Result<Authority> {
+    let root = egress.admit(&server.origin(), server)?;
+    match description(egress, server, &root).await? {
+        Some(document) => looked_at(Authority::read_beside(&document, server)?, egress, server),
+        None => Ok(Authority::silent(server)),
+    }
+}
+
+/// Whatever an authorization server names is looked at before it is used.
+fn looked_at(authority: Authority, egress: &Egress, server: &Place) -> Result<Authority> {
+    for endpoint in authority.endpoints() {
+        egress.admit(endpoint, server)?;
+    }
+    Ok(authority)
+}
+
+async fn description(egress: &Egress, server: &Place, issuer: &Place) -> Result<Option<Value>> {
+    for address in metadata::authority_addresses(issuer) {
+        if let Some(document) = document(egress, &address, server).await? {
+            return Ok(Some(document));
+        }
+    }
+    Ok(None)
 }
 
 /// The JSON at an address; `None` where there is none.

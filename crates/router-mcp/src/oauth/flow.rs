@@ -6,12 +6,8 @@ use router_core::{Error, Kind, Result, Secret};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Whose,
-    client::{Client, ClientRecord},
-    form,
-    metadata::Authority,
-    scopes::Scopes,
-    tokens::{Claim, word},
+    Per, Whose, form,
+    tokens::{Claim, ClaimRecord, word},
 };
 
 /// How long a person may take, in seconds.
@@ -30,16 +26,29 @@ pub(super) fn challenge(secret: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, secret.as_bytes()))
 }
 
-/// Somebody on his way. It is kept under its `state`, used once, and good for ten minutes.
+/// The name of the cookie that a browser keeps while somebody is on his way: one for each journey.
+pub fn cookie(state: &str) -> String {
+    let id = challenge(state);
+    format!("mcp-router-{}", id.get(..16).unwrap_or_default())
+}
+
+/// Somebody on his way. It is kept under its `state`, used once, and good for ten minutes. It begins at a page of ours,
+/// where he is told what for, and ends in the browser in which he agreed: whoever asked for it cannot send somebody
+/// else off in his place.
 #[derive(Clone, Debug)]
 pub(super) struct Journey {
-    /// The server that it is for, and who may use what comes of it.
+    /// The server that it is for, who may use what comes of it, and for whom somebody signs in there.
     pub(super) name: String,
     pub(super) whose: Whose,
+    pub(super) per: Per,
     /// Until when, in seconds since 1970.
     pub(super) until: i64,
     pub(super) verifier: Secret<String>,
     pub(super) redirect_uri: String,
+    /// Where the person signs in.
+    pub(super) endpoint: String,
+    /// What may be seen of the cookie of the browser in which somebody agreed, once he has.
+    pub(super) browser: Option<String>,
     /// Whether the answer has to say whose it is.
     pub(super) signed: bool,
     pub(super) claim: Claim,
@@ -50,16 +59,15 @@ pub(super) struct Journey {
 pub(super) struct JourneyRecord {
     name: String,
     whose: Whose,
+    per: Per,
     until: i64,
     verifier: String,
     redirect_uri: String,
+    endpoint: String,
+    browser: Option<String>,
     signed: bool,
-    issuer: String,
-    token_endpoint: String,
-    client: ClientRecord,
-    resource: String,
-    server: String,
-    wanted: String,
+    #[serde(flatten)]
+    claim: ClaimRecord,
 }
 
 /// What a browser brought back.
@@ -73,6 +81,8 @@ pub struct Callback {
     pub error: Option<String>,
     /// Who says so.
     pub iss: Option<String>,
+    /// What the browser's cookie for this journey holds.
+    pub browser: Option<Secret<String>>,
 }
 
 impl Callback {
@@ -86,15 +96,19 @@ impl Callback {
             }
         };
         let (state, code) = (one("state")?.filter(|state| !state.is_empty())?, one("code")?);
-        Some(Self { state, code: code.map(Secret::new), error: one("error")?, iss: one("iss")? })
+        Some(Self { state, code: code.map(Secret::new), error: one("error")?, iss: one("iss")?, browser: None })
     }
 }
 
 impl Journey {
-    /// The code that `callback` brings, if it is what this journey waits for. Who answers is looked at first: of an
-    /// answer from elsewhere not even the error is believed.
+    /// The code that `callback` brings, if it is what this journey waits for. Who brings it and who answers is looked at
+    /// first: of an answer from elsewhere not even the error is believed.
     pub(super) fn code(&self, callback: &Callback, now: i64) -> Result<Secret<String>> {
         let refused = |why: String| Err(Error::new(Kind::Refused, why).hint("begin again"));
+        let browser = callback.browser.as_ref().map(|cookie| challenge(cookie.expose()));
+        if browser.is_none() || browser != self.browser {
+            return refused("the sign-in was not begun in this browser".to_owned());
+        }
         match &callback.iss {
             // Byte by byte: two spellings of one address are two issuers here (RFC 9207 section 2.4).
             Some(iss) if *iss != self.claim.issuer => {
@@ -116,8 +130,8 @@ impl Journey {
     }
 
     /// Where the person goes.
-    pub(super) fn address(&self, authority: &Authority, state: &str) -> Option<String> {
-        let endpoint = authority.authorization_endpoint.as_deref()?;
+    pub(super) fn address(&self, state: &str) -> String {
+        let endpoint = &self.endpoint;
         let (scope, challenge) = (self.claim.wanted.to_string(), challenge(self.verifier.expose()));
         let mut fields = vec![
             ("response_type", "code"),
@@ -136,67 +150,64 @@ impl Journey {
             fields.push(("prompt", "consent"));
         }
         let separator = if endpoint.contains('?') { '&' } else { '?' };
-        Some(format!("{endpoint}{separator}{}", form::encode(&fields)))
+        format!("{endpoint}{separator}{}", form::encode(&fields))
     }
 
     pub(super) fn record(&self) -> JourneyRecord {
-        let claim = &self.claim;
         JourneyRecord {
             name: self.name.clone(),
             whose: self.whose.clone(),
+            per: self.per,
             until: self.until,
             verifier: self.verifier.expose().clone(),
             redirect_uri: self.redirect_uri.clone(),
+            endpoint: self.endpoint.clone(),
+            browser: self.browser.clone(),
             signed: self.signed,
-            issuer: claim.issuer.clone(),
-            token_endpoint: claim.token_endpoint.clone(),
-            client: claim.client.record(),
-            resource: claim.resource.clone(),
-            server: claim.server.clone(),
-            wanted: claim.wanted.to_string(),
+            claim: self.claim.record(),
         }
     }
 }
 
 impl From<JourneyRecord> for Journey {
     fn from(record: JourneyRecord) -> Self {
-        let claim = Claim {
-            issuer: record.issuer,
-            token_endpoint: record.token_endpoint,
-            client: Client::from(record.client),
-            resource: record.resource,
-            server: record.server,
-            wanted: Scopes::read(&record.wanted),
-        };
         Self {
             name: record.name,
             whose: record.whose,
+            per: record.per,
             until: record.until,
             verifier: Secret::new(record.verifier),
             redirect_uri: record.redirect_uri,
+            endpoint: record.endpoint,
+            browser: record.browser,
             signed: record.signed,
-            claim,
+            claim: record.claim.into(),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
-    use super::*;
+    use super::{
+        super::{client::Client, scopes::Scopes},
+        *,
+    };
 
     fn journey(signed: bool) -> Journey {
         Journey {
             name: "s".to_owned(),
             whose: Whose::Shared,
+            per: Per::Shared,
             until: 1_000,
             verifier: Secret::new("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".to_owned()),
             redirect_uri: "http://127.0.0.1:4100/oauth/callback".to_owned(),
+            endpoint: "https://as.example/a?x=1".to_owned(),
+            browser: Some(challenge("cookie")),
             signed,
             claim: Claim {
                 issuer: "https://as.example".to_owned(),
                 token_endpoint: "https://as.example/t".to_owned(),
+                revocation_endpoint: None,
                 client: Client::described("c"),
                 resource: "https://mcp.example/mcp".to_owned(),
                 server: "https://mcp.example/mcp".to_owned(),
@@ -207,10 +218,8 @@ mod tests {
 
     #[test]
     fn the_way_there_says_all_that_binds_the_way_back() {
-        let document = json!({ "issuer": "https://as.example", "token_endpoint": "https://as.example/t", "authorization_endpoint": "https://as.example/a?x=1" });
-        let authority = Authority::read(&document, "https://as.example").unwrap();
         assert_eq!(
-            journey(true).address(&authority, "st").unwrap(),
+            journey(true).address("st"),
             // The verifier and the challenge are those of RFC 7636, appendix B.
             "https://as.example/a?x=1&response_type=code&client_id=c&redirect_uri=http%3A%2F%2F127.0.0.1%3A4100%2Foauth%2Fcallback&state=st\
              &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256\
@@ -246,6 +255,7 @@ mod tests {
                 code: text(code).map(Secret::new),
                 error: text(error),
                 iss: text(iss),
+                browser: Some(Secret::new("cookie".to_owned())),
             };
             let journey = Journey::from(journey(signed).record());
             let code = journey
@@ -254,6 +264,26 @@ mod tests {
                 .map_err(|error| error.message().to_owned());
             assert_eq!(code, expect.map(str::to_owned).map_err(str::to_owned), "{signed} {iss:?} {error:?}");
         }
+    }
+
+    #[test]
+    fn a_journey_ends_in_the_browser_that_it_began_in() {
+        // T-09: neither a browser that was sent straight to the authorization server, nor a journey that nobody agreed to.
+        let table = [
+            (Some("cookie"), Some("cookie"), true),
+            (Some("cookie"), Some("other"), false),
+            (Some("cookie"), None, false),
+            (None, Some("cookie"), false),
+            (None, None, false),
+        ];
+        for (began, ends, good) in table {
+            let journey = Journey { browser: began.map(challenge), ..journey(false) };
+            let (code, browser) =
+                (Some(Secret::new("c".to_owned())), ends.map(|cookie| Secret::new(cookie.to_owned())));
+            let callback = Callback { state: "x".to_owned(), code, browser, ..Callback::default() };
+            assert_eq!(journey.code(&callback, 0).is_ok(), good, "{began:?} {ends:?}");
+        }
+        assert_ne!(cookie("one"), cookie("other"));
     }
 
     #[test]

@@ -88,6 +88,9 @@ pub(super) struct Authority {
     pub(super) authorization_endpoint: Option<String>,
     pub(super) token_endpoint: String,
     pub(super) registration_endpoint: Option<String>,
+    pub(super) revocation_endpoint: Option<String>,
+    /// Whether all of this is a guess, because it says nothing of itself.
+    pub(super) is_silent: bool,
     /// Whether it checks that who redeems a code is who asked for it.
     pub(super) has_pkce: bool,
     /// Whether its answers say whose they are (RFC 9207).
@@ -109,6 +112,39 @@ impl Authority {
         if !is_same_issuer(&named, issuer) {
             return Err(wrong(&format!("the metadata of {issuer} is that of {named}")));
         }
+        Self::named(named, document)
+    }
+
+    /// Reads what stands at the root of a server that says nothing of itself. Those of the revision of March 2025 give
+    /// themselves any name there; of their own origin it may be.
+    pub(super) fn read_beside(document: &Value, server: &Place) -> Result<Self> {
+        let named =
+            text(document, "issuer").ok_or_else(|| wrong("the authorization server's metadata names no issuer"))?;
+        if !Place::read(&named).is_ok_and(|place| place.is_beside(server)) {
+            return Err(wrong(&format!("the metadata of {} is that of {named}", server.origin())));
+        }
+        Self::named(named, document)
+    }
+
+    /// A server that says nothing at all makes out its tokens where the revision of March 2025 has it. That one has every
+    /// authorization server check who redeems a code.
+    pub(super) fn silent(server: &Place) -> Self {
+        Self {
+            issuer: server.origin(),
+            authorization_endpoint: Some(server.with_path("/authorize")),
+            token_endpoint: server.with_path("/token"),
+            registration_endpoint: Some(server.with_path("/register")),
+            revocation_endpoint: None,
+            is_silent: true,
+            has_pkce: true,
+            signs_answers: false,
+            takes_documents: false,
+            is_offline: false,
+            methods: default_methods(),
+        }
+    }
+
+    fn named(named: String, document: &Value) -> Result<Self> {
         let endpoint = |key| text(document, key);
         let token_endpoint =
             endpoint("token_endpoint").ok_or_else(|| wrong(&format!("{named} names no token endpoint")))?;
@@ -118,21 +154,27 @@ impl Authority {
             authorization_endpoint: endpoint("authorization_endpoint"),
             token_endpoint,
             registration_endpoint: endpoint("registration_endpoint"),
+            revocation_endpoint: endpoint("revocation_endpoint"),
+            is_silent: false,
             has_pkce: has("code_challenge_methods_supported", "S256"),
             signs_answers: is_true(document, "authorization_response_iss_parameter_supported"),
             takes_documents: is_true(document, "client_id_metadata_document_supported"),
             is_offline: has("scopes_supported", "offline_access"),
-            // What is meant where nothing is said (RFC 8414 section 2).
-            methods: methods.unwrap_or_else(|| vec!["client_secret_basic".to_owned()]),
+            methods: methods.unwrap_or_else(default_methods),
             issuer: named,
         })
     }
 
     /// Every address of it that is going to be called or shown.
     pub(super) fn endpoints(&self) -> impl Iterator<Item = &str> {
-        let others = [&self.authorization_endpoint, &self.registration_endpoint];
+        let others = [&self.authorization_endpoint, &self.registration_endpoint, &self.revocation_endpoint];
         std::iter::once(self.token_endpoint.as_str()).chain(others.into_iter().flatten().map(String::as_str))
     }
+}
+
+/// What is meant where nothing is said (RFC 8414 section 2).
+fn default_methods() -> Vec<String> {
+    vec!["client_secret_basic".to_owned()]
 }
 
 /// Names are compared byte by byte, but for the slash after a bare host, which many libraries put there or take away:
@@ -258,10 +300,32 @@ mod tests {
     }
 
     #[test]
+    fn at_the_root_of_a_silent_server_any_name_of_its_own_origin_will_do() {
+        let server = place("https://mcp.example/a/mcp");
+        for (named, good) in [
+            ("https://mcp.example", true),
+            ("https://mcp.example/oauth", true),
+            ("https://mcp.example:8443", false),
+            ("http://mcp.example", false),
+            ("https://evil.example", false),
+            ("mcp", false),
+        ] {
+            let document = json!({ "issuer": named, "token_endpoint": "https://mcp.example/token" });
+            let read = Authority::read_beside(&document, &server);
+            assert_eq!(read.is_ok_and(|authority| authority.issuer == named), good, "{named}");
+        }
+        let silent = Authority::silent(&server);
+        let endpoints: Vec<&str> = silent.endpoints().collect();
+        let at = |path: &str| format!("https://mcp.example{path}");
+        assert_eq!(endpoints, [at("/token"), at("/authorize"), at("/register")]);
+        assert!(silent.has_pkce && silent.issuer == at(""));
+    }
+
+    #[test]
     fn what_an_authority_can_do() {
         let document = json!({
             "issuer": "https://as.example", "token_endpoint": "https://as.example/t", "authorization_endpoint": "https://as.example/a",
-            "registration_endpoint": "https://as.example/r", "code_challenge_methods_supported": ["plain", "S256"],
+            "registration_endpoint": "https://as.example/r", "revocation_endpoint": "https://as.example/revoke", "code_challenge_methods_supported": ["plain", "S256"],
             "authorization_response_iss_parameter_supported": true, "client_id_metadata_document_supported": "true",
             "scopes_supported": ["offline_access"], "token_endpoint_auth_methods_supported": ["none"],
         });
@@ -270,6 +334,8 @@ mod tests {
             authorization_endpoint: Some("https://as.example/a".to_owned()),
             token_endpoint: "https://as.example/t".to_owned(),
             registration_endpoint: Some("https://as.example/r".to_owned()),
+            revocation_endpoint: Some("https://as.example/revoke".to_owned()),
+            is_silent: false,
             has_pkce: true,
             signs_answers: true,
             takes_documents: false,
@@ -277,7 +343,7 @@ mod tests {
             methods: vec!["none".to_owned()],
         };
         assert_eq!(Authority::read(&document, "https://as.example").unwrap(), all);
-        assert_eq!(all.endpoints().count(), 3);
+        assert_eq!(all.endpoints().count(), 4);
         let least =
             Authority::read(&json!({ "issuer": "https://as.example", "token_endpoint": "x" }), "https://as.example")
                 .unwrap();

@@ -2,7 +2,7 @@
 //!
 //! An [`Account`] is what the router is to one server. It shows the token that is at hand, renews it, and when the
 //! server wants another one finds out who makes it out (`discover`), who we are there (`client`), and sends a person
-//! on his way (`flow`), or asks for itself. Everything that came from outside is called through [`crate::egress`].
+//! on his way (`flow`, by way of a page of ours: `office`), or asks for itself. Everything that came from outside is called through [`crate::egress`].
 //! A token is kept with the address of its server and the issuer that made it out, and shown to nobody else.
 
 mod account;
@@ -33,8 +33,8 @@ pub use self::{
     assertion::is_key,
     challenge::Challenge,
     client::description,
-    flow::Callback,
-    office::{Office, Setup},
+    flow::{Callback, cookie},
+    office::{Departure, Errand, Forgotten, Office, Setup},
     scopes::Scopes,
 };
 
@@ -68,7 +68,7 @@ pub enum GrantKind {
 }
 
 /// For whom.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Per {
     /// One sign-in for everybody who may call us.
     #[default]
@@ -127,7 +127,7 @@ pub trait Credentials: Send + Sync {
     /// What to show after a refusal; or why there is nothing, with the address that a person has to open.
     fn instead<'a>(&'a self, caller: Option<&'a Caller>, refused: Refused) -> BoxFuture<'a, Result<HeaderValue>>;
 
-    /// Changes when somebody has signed in somewhere.
+    /// Changes when a sign-in has ended somewhere, well or not, or somebody has signed out.
     fn news(&self) -> watch::Receiver<u64>;
 
     /// Where a person has to go before everybody can be served, while that is so.
@@ -161,7 +161,7 @@ impl Keyring {
         self.credentials.instead(self.caller.as_deref(), refused).await
     }
 
-    /// Changes when somebody has signed in somewhere.
+    /// Changes when a sign-in has ended somewhere, well or not, or somebody has signed out.
     pub(crate) fn news(&self) -> watch::Receiver<u64> {
         self.credentials.news()
     }

@@ -14,6 +14,11 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
+mod forgotten;
+mod march;
+mod revocation;
+mod start;
+
 use super::*;
 use crate::egress::{Egress, SystemResolver};
 
@@ -151,6 +156,7 @@ fn office(store: &Shared) -> Arc<Office<Shared>> {
         egress: Egress::new(vec!["127.0.0.1".parse().unwrap()], Box::new(SystemResolver)),
         store: store.clone(),
         name: "MCP Router".to_owned(),
+        start_uri: "http://127.0.0.1:4100/oauth/start".to_owned(),
         redirect_uri: "http://127.0.0.1:4100/oauth/callback".to_owned(),
         description: None,
         clock: now,
@@ -216,13 +222,19 @@ fn url(refusal: std::result::Result<HeaderValue, Error>) -> String {
     error.consent().unwrap().url.to_string()
 }
 
-/// What the browser brings back from `url`.
-fn callback(url: &str, iss: Option<&str>) -> Callback {
-    let fields =
-        [("code", Some("the-code".to_owned())), ("state", field(url, "state")), ("iss", iss.map(str::to_owned))];
+/// Somebody opens the address, and agrees.
+async fn leave(office: &Office<Shared>, start: &str) -> Departure {
+    assert!(start.starts_with("http://127.0.0.1:4100/oauth/start?state="), "{start}");
+    office.depart(&field(start, "state").unwrap()).await.unwrap()
+}
+
+/// What his browser brings back.
+fn callback(away: &Departure, iss: Option<&str>) -> Callback {
+    let state = field(&away.to, "state");
+    let fields = [("code", Some("the-code".to_owned())), ("state", state), ("iss", iss.map(str::to_owned))];
     let fields: Vec<(String, String)> =
         fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
-    Callback::read(&fields).unwrap()
+    Callback { browser: Some(away.cookie.clone()), ..Callback::read(&fields).unwrap() }
 }
 
 /// An account, its server and its authorization server, and a person who signs in.
@@ -236,7 +248,10 @@ struct Scene {
 
 impl Scene {
     async fn set(lasts: i64, more: Value, terms: Terms) -> Self {
-        let authority = authority("as1", lasts, more).await;
+        Self::before(authority("as1", lasts, more).await, terms).await
+    }
+
+    async fn before(authority: Site, terms: Terms) -> Self {
         let issuer = Arc::new(Mutex::new(authority.base.clone()));
         let (server, office) = (resource(&issuer).await, office(&store()));
         let account = account(&server, &office, terms);
@@ -245,8 +260,8 @@ impl Scene {
 
     async fn sign_in(&self, shown: Option<&HeaderValue>, header: &'static str) -> HeaderValue {
         let url = url(self.account.instead(None, refused(shown, header)).await);
-        let iss = self.issuer.lock().clone();
-        assert_eq!(self.office.complete(callback(&url, Some(&iss))).await.unwrap(), Name::from("far"));
+        let (away, iss) = (leave(&self.office, &url).await, self.issuer.lock().clone());
+        assert_eq!(self.office.complete(callback(&away, Some(&iss))).await.unwrap(), Name::from("far"));
         self.account.renewed(None).await.unwrap().unwrap()
     }
 }
@@ -256,7 +271,9 @@ async fn a_person_goes_there_and_comes_back_once() {
     let scene = Scene::set(3600, json!({}), Terms::default()).await;
     assert_eq!(scene.account.at_hand(None), None);
     assert_eq!(scene.account.renewed(None).await.unwrap(), None);
-    let there = url(scene.account.instead(None, refused(None, "Bearer")).await);
+    let start = url(scene.account.instead(None, refused(None, "Bearer")).await);
+    let away = leave(&scene.office, &start).await;
+    let there = &away.to;
     assert!(there.starts_with(&format!("{}/authorize?response_type=code&", scene.authority.base)), "{there}");
     for (name, value) in [
         ("client_id", "as1-id"),
@@ -265,21 +282,21 @@ async fn a_person_goes_there_and_comes_back_once() {
         ("scope", "basic"),
         ("code_challenge_method", "S256"),
     ] {
-        assert_eq!(field(&there, name).as_deref(), Some(value), "{name}");
+        assert_eq!(field(there, name).as_deref(), Some(value), "{name}");
     }
     // Whoever asks meanwhile is sent the same way, and nobody is asked anything for it.
     let before = (scene.server.lines(), scene.authority.lines());
-    assert_eq!(url(scene.account.instead(None, refused(None, "Bearer")).await), there);
+    assert_eq!(url(scene.account.instead(None, refused(None, "Bearer")).await), start);
     assert_eq!((scene.server.lines(), scene.authority.lines()), before);
-    assert_eq!(scene.account.awaited().as_deref(), Some(there.as_str()));
-    let back = callback(&there, Some(&scene.authority.base));
+    assert_eq!(scene.account.awaited().as_deref(), Some(start.as_str()));
+    let back = callback(&away, Some(&scene.authority.base));
     scene.office.complete(back.clone()).await.unwrap();
     let header = scene.account.renewed(None).await.unwrap().unwrap();
     assert_eq!(header, "Bearer as1-t1");
     assert_eq!((scene.account.at_hand(None), scene.account.awaited()), (Some(header), None));
     let [asked] = scene.authority.at("/token").try_into().unwrap();
-    assert_eq!(Some(flow::challenge(&asked.field("code_verifier").unwrap())), field(&there, "code_challenge"));
-    assert_eq!(asked.field("resource"), field(&there, "resource"));
+    assert_eq!(Some(flow::challenge(&asked.field("code_verifier").unwrap())), field(there, "code_challenge"));
+    assert_eq!(asked.field("resource"), field(there, "resource"));
     assert_eq!(asked.field("client_secret").as_deref(), Some("as1-secret-canary"));
     // T-09: a state is used once.
     let again = scene.office.complete(back).await.unwrap_err();
@@ -291,13 +308,14 @@ async fn an_answer_from_elsewhere_redeems_nothing() {
     // T-09: the mix-up of RFC 9207, and an answer that does not say whose it is.
     for iss in [Some("https://evil.example"), None] {
         let scene = Scene::set(3600, json!({}), Terms::default()).await;
-        let there = url(scene.account.instead(None, refused(None, "Bearer")).await);
-        assert!(scene.office.complete(callback(&there, iss)).await.is_err());
+        let start = url(scene.account.instead(None, refused(None, "Bearer")).await);
+        let away = leave(&scene.office, &start).await;
+        assert!(scene.office.complete(callback(&away, iss)).await.is_err());
         assert_eq!(scene.authority.at("/token").len(), 0, "{iss:?}");
         // The journey is over all the same.
-        let late = scene.office.complete(callback(&there, Some(&scene.authority.base))).await;
+        let late = scene.office.complete(callback(&away, Some(&scene.authority.base))).await;
         assert_eq!(late.unwrap_err().kind(), Kind::NotFound);
-        assert_ne!(url(scene.account.instead(None, refused(None, "Bearer")).await), there);
+        assert_ne!(url(scene.account.instead(None, refused(None, "Bearer")).await), start);
         assert_eq!(scene.authority.at("/register").len(), 1, "the registration is kept");
     }
 }
@@ -305,11 +323,13 @@ async fn an_answer_from_elsewhere_redeems_nothing() {
 #[tokio::test]
 async fn a_journey_ends_after_ten_minutes() {
     let scene = Scene::set(3600, json!({}), Terms::default()).await;
-    let there = url(scene.account.instead(None, refused(None, "Bearer")).await);
+    let start = url(scene.account.instead(None, refused(None, "Bearer")).await);
     NOW.set(now() + 599);
-    assert_ne!(url(scene.account.instead(None, refused(None, "Bearer")).await), there, "it is not offered any more");
+    assert_ne!(url(scene.account.instead(None, refused(None, "Bearer")).await), start, "it is not offered any more");
+    let away = leave(&scene.office, &start).await;
     NOW.set(now() + 1);
-    let late = scene.office.complete(callback(&there, Some(&scene.authority.base))).await.unwrap_err();
+    assert!(scene.office.depart(&field(&start, "state").unwrap()).await.is_err(), "nor begun");
+    let late = scene.office.complete(callback(&away, Some(&scene.authority.base))).await.unwrap_err();
     assert!(late.message().contains("longer than 10 minutes"), "{late}");
     assert_eq!(scene.authority.at("/token").len(), 0);
 }
@@ -317,8 +337,9 @@ async fn a_journey_ends_after_ten_minutes() {
 #[tokio::test]
 async fn one_renewal_serves_everybody_and_survives() {
     let scene = Scene::set(0, json!({}), Terms::default()).await;
-    let there = url(scene.account.instead(None, refused(None, "Bearer")).await);
-    scene.office.complete(callback(&there, Some(&scene.authority.base))).await.unwrap();
+    let start = url(scene.account.instead(None, refused(None, "Bearer")).await);
+    let away = leave(&scene.office, &start).await;
+    scene.office.complete(callback(&away, Some(&scene.authority.base))).await.unwrap();
     // Each token is over at once; the second one is not.
     let renewals = futures_util::future::join_all((0..16).map(|_| scene.account.renewed(None))).await;
     let tokens: Vec<HeaderValue> = renewals.into_iter().map(|header| header.unwrap().unwrap()).collect();
@@ -353,9 +374,10 @@ async fn what_is_lacking_is_asked_for_beside_what_was_had_and_once() {
     let scene = Scene::set(3600, json!({}), Terms::default()).await;
     let first = scene.sign_in(None, "Bearer scope=\"basic\"").await;
     let lacking = "Bearer error=\"insufficient_scope\", scope=\"write\"";
-    let there = url(scene.account.instead(None, refused(Some(&first), lacking)).await);
-    assert_eq!(field(&there, "scope").as_deref(), Some("basic write"));
-    scene.office.complete(callback(&there, Some(&scene.authority.base))).await.unwrap();
+    let start = url(scene.account.instead(None, refused(Some(&first), lacking)).await);
+    let away = leave(&scene.office, &start).await;
+    assert_eq!(field(&away.to, "scope").as_deref(), Some("basic write"));
+    scene.office.complete(callback(&away, Some(&scene.authority.base))).await.unwrap();
     let second = scene.account.instead(None, refused(Some(&first), lacking)).await.unwrap();
     assert_eq!(second, "Bearer as1-t2");
     let enough = scene.account.instead(None, refused(Some(&second), lacking)).await.unwrap_err();
@@ -420,9 +442,13 @@ async fn callers_do_not_share_what_each_got_for_himself() {
     let caller =
         |name: &str| Caller { name: name.into(), tenant: Scope::Tenant(name.into()), ..Caller::anonymous("r") };
     let (alice, bob) = (caller("alice"), caller("bob"));
-    let there = url(scene.account.instead(Some(&alice), refused(None, "Bearer")).await);
-    assert_ne!(url(scene.account.instead(Some(&bob), refused(None, "Bearer")).await), there);
-    scene.office.complete(callback(&there, Some(&scene.authority.base))).await.unwrap();
+    let start = url(scene.account.instead(Some(&alice), refused(None, "Bearer")).await);
+    assert_ne!(url(scene.account.instead(Some(&bob), refused(None, "Bearer")).await), start);
+    let errand = scene.office.errand(&field(&start, "state").unwrap()).await.unwrap();
+    let whose = Whose::Caller { tenant: "alice".to_owned(), name: "alice".to_owned() };
+    assert_eq!((&*errand.server, errand.whose, errand.per), ("far", whose, Per::Caller));
+    let away = leave(&scene.office, &start).await;
+    scene.office.complete(callback(&away, Some(&scene.authority.base))).await.unwrap();
     assert_eq!(scene.account.renewed(Some(&alice)).await.unwrap().unwrap(), "Bearer as1-t1");
     assert_eq!(scene.account.renewed(Some(&bob)).await.unwrap(), None);
     assert_eq!(scene.account.renewed(None).await.unwrap(), None);
@@ -479,8 +505,8 @@ async fn a_token_that_cannot_be_renewed_is_forgotten_and_never_told() {
     let issuer = Arc::new(Mutex::new(gone.base.clone()));
     let (server, office) = (resource(&issuer).await, office(&store()));
     let account = account(&server, &office, Terms::default());
-    let there = url(account.instead(None, refused(None, "Bearer")).await);
-    office.complete(callback(&there, Some(&gone.base))).await.unwrap();
+    let away = leave(&office, &url(account.instead(None, refused(None, "Bearer")).await)).await;
+    office.complete(callback(&away, Some(&gone.base))).await.unwrap();
     let header = account.renewed(None).await.unwrap().unwrap();
     let error = account.instead(None, refused(Some(&header), "Bearer")).await.unwrap_err();
     assert!(error.consent().is_some(), "{error}");

@@ -5,7 +5,12 @@ use router_core::{Error, Kind, Result, Secret};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{client::Client, form, metadata::Authority, scopes::Scopes};
+use super::{
+    client::{Client, ClientRecord},
+    form,
+    metadata::Authority,
+    scopes::Scopes,
+};
 use crate::egress::{Ask, Told};
 
 /// How long before its end a token is not used any more, in seconds: a request takes its time.
@@ -18,16 +23,8 @@ pub(super) struct Tokens {
     pub(super) refresh: Option<Secret<String>>,
     /// When the first is over, in seconds since 1970.
     pub(super) until: Option<i64>,
-    /// What was asked for: the next question asks for no less.
-    pub(super) wanted: Scopes,
-    /// Who made them out, and for what: they are shown there and nowhere else.
-    pub(super) issuer: String,
-    pub(super) resource: String,
-    /// The address of the server that they were got for.
-    pub(super) server: String,
-    /// Where they are renewed, and as whom.
-    pub(super) token_endpoint: String,
-    pub(super) client: Client,
+    /// What they were got under: they are shown and renewed there, and nowhere else.
+    pub(super) claim: Claim,
 }
 
 /// The same, as they are written down.
@@ -36,23 +33,37 @@ pub(super) struct TokensRecord {
     access: String,
     refresh: Option<String>,
     until: Option<i64>,
-    wanted: String,
-    issuer: String,
-    resource: String,
-    server: String,
-    token_endpoint: String,
-    client: super::client::ClientRecord,
+    #[serde(flatten)]
+    claim: ClaimRecord,
 }
 
 /// For whom and what tokens are asked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Claim {
+    /// Who makes them out.
     pub(super) issuer: String,
+    /// Where they are made out, and taken back.
     pub(super) token_endpoint: String,
+    pub(super) revocation_endpoint: Option<String>,
+    /// As whom we ask.
     pub(super) client: Client,
+    /// For what: its own name for itself, and the address at which we call it.
     pub(super) resource: String,
     pub(super) server: String,
+    /// What is asked for: the next question asks for no less.
     pub(super) wanted: Scopes,
+}
+
+/// The same, as it is written down.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ClaimRecord {
+    issuer: String,
+    token_endpoint: String,
+    revocation_endpoint: Option<String>,
+    client: ClientRecord,
+    resource: String,
+    server: String,
+    wanted: String,
 }
 
 /// In exchange for what.
@@ -74,6 +85,7 @@ impl Claim {
         Self {
             issuer: authority.issuer.clone(),
             token_endpoint: authority.token_endpoint.clone(),
+            revocation_endpoint: authority.revocation_endpoint.clone(),
             client,
             resource: resource.to_owned(),
             server: server.to_owned(),
@@ -98,11 +110,35 @@ impl Claim {
         if matches!(grant, Grant::Client) && !wanted.is_empty() {
             fields.push(("scope", &wanted));
         }
+        self.sent(&self.token_endpoint, &fields, now)
+    }
+
+    /// The request to take `token` back (RFC 7009 section 2.1); `None` where nobody can be asked to.
+    pub(super) fn revoke(&self, token: &Secret<String>, kind: &str, now: i64) -> Option<Result<Ask>> {
+        let endpoint = self.revocation_endpoint.as_ref()?;
+        Some(self.sent(endpoint, &[("token", token.expose()), ("token_type_hint", kind)], now))
+    }
+
+    /// A form for the authorization server, with the proof of who sends it.
+    fn sent(&self, to: &str, fields: &[(&str, &str)], now: i64) -> Result<Ask> {
         let (mut headers, proof) = self.client.proof(&self.issuer, now)?;
-        fields.extend(proof.iter().map(|(name, value)| (*name, value.as_str())));
+        let proof = proof.iter().map(|(name, value)| (*name, value.as_str()));
+        let fields: Vec<_> = fields.iter().copied().chain(proof).collect();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        Ok(Ask { method: Method::POST, url: self.token_endpoint.clone(), headers, body: form::encode(&fields).into() })
+        Ok(Ask { method: Method::POST, url: to.to_owned(), headers, body: form::encode(&fields).into() })
+    }
+
+    pub(super) fn record(&self) -> ClaimRecord {
+        ClaimRecord {
+            issuer: self.issuer.clone(),
+            token_endpoint: self.token_endpoint.clone(),
+            revocation_endpoint: self.revocation_endpoint.clone(),
+            client: self.client.record(),
+            resource: self.resource.clone(),
+            server: self.server.clone(),
+            wanted: self.wanted.to_string(),
+        }
     }
 
     /// Reads the answer (RFC 6749 section 5). `before` is what a renewal renews: what it does not say stays.
@@ -126,13 +162,22 @@ impl Claim {
             access: Secret::new(access.to_owned()),
             refresh: refresh.or_else(|| before?.refresh.clone()),
             until: seconds.map(|seconds| now.saturating_add(seconds.max(0))),
-            wanted: self.wanted,
-            issuer: self.issuer,
-            resource: self.resource,
-            server: self.server,
-            token_endpoint: self.token_endpoint,
-            client: self.client,
+            claim: self,
         })
+    }
+}
+
+impl From<ClaimRecord> for Claim {
+    fn from(record: ClaimRecord) -> Self {
+        Self {
+            issuer: record.issuer,
+            token_endpoint: record.token_endpoint,
+            revocation_endpoint: record.revocation_endpoint,
+            client: record.client.into(),
+            resource: record.resource,
+            server: record.server,
+            wanted: Scopes::read(&record.wanted),
+        }
     }
 }
 
@@ -160,6 +205,11 @@ impl Refusal {
             return Self { code, error: Error::new(Kind::Unavailable, message) };
         }
         Self::new(code.as_deref(), &message)
+    }
+
+    /// Whether the authority does not know us, or not any more: the next journey begins with a new registration.
+    pub(super) fn is_of_client(&self) -> bool {
+        matches!(self.code.as_deref(), Some("invalid_client" | "unauthorized_client"))
     }
 
     /// Whether what was shown is not good any more.
@@ -192,29 +242,12 @@ impl Tokens {
         Ok(value)
     }
 
-    /// The claim under which they are renewed.
-    pub(super) fn claim(&self) -> Claim {
-        Claim {
-            issuer: self.issuer.clone(),
-            token_endpoint: self.token_endpoint.clone(),
-            client: self.client.clone(),
-            resource: self.resource.clone(),
-            server: self.server.clone(),
-            wanted: self.wanted.clone(),
-        }
-    }
-
     pub(super) fn record(&self) -> TokensRecord {
         TokensRecord {
             access: self.access.expose().clone(),
             refresh: self.refresh.as_ref().map(|token| token.expose().clone()),
             until: self.until,
-            wanted: self.wanted.to_string(),
-            issuer: self.issuer.clone(),
-            resource: self.resource.clone(),
-            server: self.server.clone(),
-            token_endpoint: self.token_endpoint.clone(),
-            client: self.client.record(),
+            claim: self.claim.record(),
         }
     }
 }
@@ -225,12 +258,7 @@ impl From<TokensRecord> for Tokens {
             access: Secret::new(record.access),
             refresh: record.refresh.map(Secret::new),
             until: record.until,
-            wanted: Scopes::read(&record.wanted),
-            issuer: record.issuer,
-            resource: record.resource,
-            server: record.server,
-            token_endpoint: record.token_endpoint,
-            client: record.client.into(),
+            claim: record.claim.into(),
         }
     }
 }
@@ -252,6 +280,7 @@ mod tests {
         Claim {
             issuer: "https://as.example".to_owned(),
             token_endpoint: "https://as.example/t".to_owned(),
+            revocation_endpoint: Some("https://as.example/r".to_owned()),
             client: Client::described("https://router.example/oauth/client.json"),
             resource: "https://mcp.example/mcp".to_owned(),
             server: "https://mcp.example/mcp".to_owned(),
@@ -283,8 +312,13 @@ mod tests {
             (Grant::Client, format!("grant_type=client_credentials&{resource}&scope=a%20b&{client}")),
         ];
         for (grant, body) in table {
-            assert_eq!(claim().ask(&grant, 0).unwrap().body, body);
+            let ask = claim().ask(&grant, 0).unwrap();
+            assert_eq!((ask.url.as_str(), &*ask.body), ("https://as.example/t", body.as_bytes()));
         }
+        let revoked = claim().revoke(&token, "refresh_token", 0).unwrap().unwrap();
+        let body = format!("token=r%2B1&token_type_hint=refresh_token&{client}");
+        assert_eq!((revoked.url.as_str(), &*revoked.body), ("https://as.example/r", body.as_bytes()));
+        assert!(Claim { revocation_endpoint: None, ..claim() }.revoke(&token, "refresh_token", 0).is_none());
     }
 
     #[test]

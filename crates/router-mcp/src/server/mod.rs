@@ -289,7 +289,11 @@ impl Front {
     async fn list(&self, list: List, question: &Question) -> Result<Told, RpcError> {
         match self.0.setup.catalog.page(list, question.params.as_ref()).await {
             Ok(page) => Ok(Told { page: Some(page.clone()), ..Told::from(page.frame) }),
-            Err(error) => Err(failure::of(&error, question.version)),
+            Err(error) => {
+                let client = (question.version, &question.capabilities());
+                let visit = consent::visit(&error, &question.method, client);
+                Err(visit.unwrap_or_else(|| failure::of(&error, question.version)))
+            }
         }
     }
 

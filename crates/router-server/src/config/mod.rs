@@ -36,9 +36,9 @@ pub use self::{
     environment::{Environment, example},
     problem::{Problems, Warning},
     settings::{
-        Choice, Config, DialectName, Language, Launch, LogFormat, LogSettings, MODEL_FILES, ModelName, PinPolicy,
-        Privacy, ProtocolEra, ProviderKind, ProviderSettings, Runtime, ServerIsolation, ServerSettings, StandbySource,
-        ViewSettings,
+        Choice, Config, DialectName, KeySettings, Language, Launch, LogFormat, LogSettings, MODEL_FILES, ModelName,
+        PinPolicy, Privacy, ProtocolEra, ProviderKind, ProviderSettings, Runtime, ServerIsolation, ServerSettings,
+        StandbySource, ViewSettings,
     },
 };
 use self::{

@@ -32,6 +32,7 @@ pub fn routes() -> Router<Arc<Gateway>> {
         .route("/admin/changes", get(changes))
         .route("/admin/servers/{server}/approve", post(approve))
         .route("/admin/servers/{server}/logs", get(logs))
+        .route("/admin/servers/{server}/logout", post(logout))
         .route("/admin/servers/{server}/{order}", post(order))
 }
 
@@ -80,6 +81,20 @@ async fn approve(State(gateway): Gate, Path(name): Path<String>, Query(parameter
     tracing::info!(server = name, tools = approved.join(" "), "approved");
     server.shared().look_again();
     models::json(&json!({ "approved": approved }))
+}
+
+/// Forgets what was got by signing in: by everybody, or by the one that `caller` names.
+async fn logout(State(gateway): Gate, Path(name): Path<String>, Query(parameters): Parameters) -> Response<Body> {
+    let caller = parameters.iter().find(|(name, _)| name == "caller").map(|(_, caller)| caller.as_str());
+    let ended = match (find(&gateway, &name), gateway.mcp.sign_outs.get(&*name)) {
+        (Ok(_), Some(sign_out)) => sign_out.end(&gateway.mcp.office, &name, caller).await,
+        (Ok(_), None) => Ok(Vec::new()),
+        (Err(error), _) => Err(error),
+    };
+    match ended {
+        Ok(ended) => models::json(&json!({ "signed_out": ended })),
+        Err(error) => refused(&error),
+    }
 }
 
 /// `start`, `stop` or `restart`; obeyed in the background.

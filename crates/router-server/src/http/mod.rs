@@ -206,12 +206,12 @@ fn no_content(headers: HeaderMap) -> Response<Body> {
     response
 }
 
-/// The probes of an orchestrator have no key, and no name to come by; neither has a browser on its way back from signing
-/// in, which knows what nobody else does, or an authorization server that reads who we are. What `/health` tells of the upstreams is not for
+/// The probes of an orchestrator have no key, and no name to come by; neither has a browser on its way to sign in
+/// somewhere and back, which knows what nobody else does, or an authorization server that reads who we are. What `/health` tells of the upstreams is not for
 /// everybody.
 fn access(uri: &Uri) -> Access {
     match (uri.path(), uri.query()) {
-        ("/health/live" | "/health/ready" | sign_in::CALLBACK | sign_in::DESCRIPTION, _)
+        ("/health/live" | "/health/ready" | sign_in::START | sign_in::CALLBACK | sign_in::DESCRIPTION, _)
         | ("/health", Some("ready=true")) => Access::Probe,
         (path, _) if path == "/health" || path.starts_with("/health/") => Access::ByAddress,
         (path, _) if path == "/admin" || path.starts_with("/admin/") => Access::Admin,
@@ -243,6 +243,7 @@ fn routes(gateway: Arc<Gateway>) -> Router {
         .route("/v1/models/{*id}", get(models::one))
         .route("/mcp", axum::routing::any(mcp::all))
         .route("/mcp/{server}", axum::routing::any(mcp::one))
+        .route(sign_in::START, get(oauth::start).post(oauth::agreed))
         .route(sign_in::CALLBACK, get(oauth::callback))
         .route(sign_in::DESCRIPTION, get(oauth::description))
         .route("/mcp/v/{view}", axum::routing::any(mcp::view))
@@ -424,6 +425,7 @@ fn route_label(path: &str) -> &'static str {
         "/v1/embeddings",
         "/api/embed",
         "/api/embeddings",
+        sign_in::START,
         sign_in::CALLBACK,
         sign_in::DESCRIPTION,
     ];

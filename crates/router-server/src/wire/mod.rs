@@ -10,6 +10,7 @@ mod pins;
 mod runtime;
 mod servers;
 pub mod sign_in;
+pub mod sign_out;
 
 use std::{net::SocketAddr, sync::Arc};
 

@@ -30,6 +30,7 @@ use super::{
     pins,
     runtime::{self, Machine},
     sign_in::{self, Office},
+    sign_out::SignOut,
 };
 use crate::{
     backup::Backup,
@@ -98,7 +99,9 @@ pub fn build(
     });
     let (views, bound, lazy) = (views.collect(), bound(config), lazy_views(config));
     let (all, office) = (front(catalog), Arc::clone(office));
-    let mcp = Mcp { all, each, servers, pins, office, description: None, views, bound, lazy };
+    let out = |settings: &ServerSettings| Some((Arc::clone(&settings.name), SignOut::of(settings, &config.keys)?));
+    let sign_outs = config.servers.iter().filter_map(out).collect();
+    let mcp = Mcp { all, each, servers, pins, office, sign_outs, description: None, views, bound, lazy };
     Ok(Built { mcp, parts })
 }
 

@@ -19,7 +19,9 @@ use crate::{
 /// What we call ourselves where we register.
 const NAME: &str = "MCP Router";
 
-/// Where people come back to.
+/// Where people are told what they are to sign in for.
+pub const START: &str = "/oauth/start";
+/// Where they come back to.
 pub const CALLBACK: &str = "/oauth/callback";
 /// Where we describe ourselves.
 pub const DESCRIPTION: &str = "/oauth/client-metadata.json";
@@ -34,6 +36,7 @@ pub fn office(config: &Config, address: SocketAddr, shutdown: &Shutdown) -> Arc<
         egress: Egress::new(config.allow_private.clone(), Box::new(SystemResolver)),
         store: Vault::new(config.state.join("oauth"), config.state_key.clone()),
         name: NAME.to_owned(),
+        start_uri: format!("{home}{START}"),
         redirect_uri: format!("{home}{CALLBACK}"),
         description: home.starts_with("https:").then(|| format!("{home}{DESCRIPTION}")),
         clock: clock::unix_seconds,

@@ -133,6 +133,11 @@ impl Build<'_> {
     }
 }
 
+/// The origin of an address, as browsers write it.
+pub(super) fn origin(address: &Address) -> Option<String> {
+    Place::read(&address.to_string()).ok().map(|place| place.origin())
+}
+
 fn scopes_of(list: Option<Spanned<Vec<Spanned<Text>>>>) -> Scopes {
     let words: Vec<String> = texts(list).collect();
     Scopes::from_words(words.iter().flat_map(|words| words.split(' ')))

@@ -72,6 +72,9 @@ impl<'a> Build<'a> {
         let public_url = self.public_url(file.public_url);
         let mut allowed_hosts = self.hosts(file.allowed_hosts);
         allowed_hosts.extend(public_url.as_ref().map(|url| url.host().to_ascii_lowercase()));
+        let mut allowed_origins = self.origins(file.allowed_origins);
+        // Our own pages, where a proxy calls us by another name than browsers call it.
+        allowed_origins.extend(public_url.as_ref().and_then(auth::origin));
         let catalog = self.catalog(file.catalog, &servers);
         let views = self.views(file.views, &servers, &catalog);
         Config {
@@ -97,7 +100,7 @@ impl<'a> Build<'a> {
             allowed_hosts,
             tool_lock: file.tool_lock.map_or_else(|| state.join("tools.lock.json"), |path| path.value.0),
             state,
-            allowed_origins: self.origins(file.allowed_origins),
+            allowed_origins,
             base_environment: self.given.environment.bare(),
         }
     }

@@ -379,6 +379,7 @@ fn the_way_back_and_the_way_out() {
     assert_eq!(config.public_url, Some(address("https://Router.example.com")));
     assert_eq!(config.allow_private, ["auth.corp.example", "10.0.0.0/8"].map(|text| text.parse().unwrap()));
     assert_eq!(config.allowed_hosts, ["router.example.com"]);
+    assert_eq!(config.allowed_origins, ["https://router.example.com"]);
 }
 
 #[test]
