@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hostile import Hostile
 from recording import RecordingProvider
 from programs import NODE, TESTS
 from router import BINARY, Router
@@ -75,6 +76,20 @@ def world(tmp_path: Path) -> Iterator[Callable[..., World]]:
     yield make
     for one in worlds:
         one.close()
+
+
+@pytest.fixture
+def hostile() -> Iterator[Callable[..., Hostile]]:
+    """Starts MCP servers over HTTP that answer as the test says."""
+    servers: list[Hostile] = []
+
+    def serve(call: Callable, tools: list[dict] | None = None) -> Hostile:
+        servers.append(Hostile(call, tools))
+        return servers[-1]
+
+    yield serve
+    for server in servers:
+        server.close()
 
 
 @pytest.fixture

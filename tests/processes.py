@@ -42,3 +42,12 @@ def wait_until(what: str, holds: Callable[[], object], seconds: float = 10, ever
             return value
         assert time.monotonic() < end, f"not within {seconds} s: {what}"
         time.sleep(every)
+
+
+def resident_bytes(pid: int) -> int:
+    """What a process keeps in memory."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def open_files(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))

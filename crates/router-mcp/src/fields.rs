@@ -4,7 +4,7 @@ use std::{borrow::Cow, ops::Range};
 
 use router_core::{
     Raw,
-    scan::{self, Flaw, Scanner},
+    scan::{self, Fault, Flaw, Scanner},
 };
 use smallvec::SmallVec;
 
@@ -92,6 +92,12 @@ pub fn is_true(object: &Raw, key: &str) -> bool {
 /// All fields in their order.
 pub fn entries(object: &Raw) -> Vec<(String, Raw)> {
     members(object).iter().map(|member| (name(object, member).into_owned(), slice(object, &member.value))).collect()
+}
+
+/// Whether a key of an object comes twice: of two values one reader takes the first, and another the last.
+pub fn repeats_a_key(object: &Raw) -> bool {
+    let walked = Scanner::trusted(object.bytes()).distinct(|scanner, _| scanner.value().map(drop));
+    walked.is_err_and(|flaw| flaw.fault == Fault::Twice)
 }
 
 /// The elements of an array in their order; none when it is no array.

@@ -41,6 +41,16 @@ impl Mirror {
         let path: Vec<&str> = self.path.iter().map(|key| &**key).collect();
         fields::get_path(arguments, &path).filter(|value| value.as_str() != "null")
     }
+
+    /// Whether something on its path stands there twice, so that it is open which of the two is meant.
+    pub(crate) fn is_ambiguous(&self, arguments: &Raw) -> bool {
+        let mut object = Some(arguments.clone());
+        self.path.iter().any(|key| {
+            let twice = object.as_ref().is_some_and(fields::repeats_a_key);
+            object = object.take().and_then(|object| fields::get(&object, key));
+            twice
+        })
+    }
 }
 
 /// A quick no, for what is not annotated at all.

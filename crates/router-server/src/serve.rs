@@ -13,7 +13,8 @@ use crate::{
     control,
     gateway::{Gateway, Place},
     http::{
-        House, accept,
+        House,
+        accept::{self, ConnectionLimits},
         door::{Door, KeyHolder},
     },
     shutdown::Shutdown,
@@ -46,7 +47,8 @@ pub async fn serve(mut config: Config) -> Result<()> {
     control::serve(&config, address.port(), Arc::clone(&gateway), &shutdown);
     let house = House::new(gateway, door);
     let enter = move |request| Arc::clone(&house).enter(request);
-    accept::accept(listener, accept::ConnectionLimits::default(), &shutdown, enter).await;
+    let limits = ConnectionLimits { connections: config.max_connections, ..ConnectionLimits::default() };
+    accept::accept(listener, limits, &shutdown, enter).await;
     shutdown.complete().await;
     tracing::info!("stopped");
     Ok(())

@@ -19,6 +19,8 @@ pub(super) struct Item {
     pub(super) key: Arc<str>,
     /// The name that it goes by, before anything is put in front of it.
     pub(super) shown: Arc<str>,
+    /// As its server tells it, which is what is pinned.
+    pub(super) own: Raw,
     /// As it is told, under the name it goes by.
     pub(super) told: Raw,
     pub(super) read_only: bool,
@@ -56,10 +58,14 @@ impl TaskSupport {
 pub(super) enum Blemish {
     /// It has no name.
     Nameless,
+    /// It says something twice: what is pinned and filtered might not be what a client reads.
+    Ambiguous,
     /// Another one has its name.
     Twin,
     /// There are too many.
     TooMany,
+    /// What comes before it is too large already.
+    TooLarge,
     /// Its schema is too large.
     LargeSchema,
     /// Its description is too long, and was cut.
@@ -70,8 +76,10 @@ impl Blemish {
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Nameless => "left out: no name",
+            Self::Ambiguous => "left out: a key comes twice",
             Self::Twin => "left out: named twice",
             Self::TooMany => "left out: more than 1000",
+            Self::TooLarge => "left out and more: the list is above 64 MiB",
             Self::LargeSchema => "left out: schema above 256 KiB",
             Self::LongDescription => "description cut to 8 KiB",
         }
@@ -82,14 +90,18 @@ impl Item {
     /// A thing as its server tells it, and what there was to find fault with; `None` leaves it out.
     pub(super) fn read(list: List, terms: &Terms, own: Raw) -> (Option<Self>, Option<Blemish>) {
         let Some(key) = fields::text(&own, list.key()) else { return (None, Some(Blemish::Nameless)) };
-        let (own, blemish) = curtailed(own);
+        if fields::repeats_a_key(&own) {
+            return (None, Some(Blemish::Ambiguous));
+        }
+        let (told, blemish) = curtailed(&own);
         if list != List::Tools {
             let key: Arc<str> = key.into();
             let shown = Arc::clone(&key);
             let item = Self {
                 key,
                 shown,
-                told: own,
+                own,
+                told,
                 read_only: false,
                 idempotent: false,
                 mirrors: Arc::default(),
@@ -100,18 +112,19 @@ impl Item {
         if schemas(&own).any(|schema| schema.bytes().len() > MAX_SCHEMA) {
             return (None, Some(Blemish::LargeSchema));
         }
-        (Some(Self::tool(&own, key.into(), &terms.overrides)), blemish)
+        (Some(Self::tool(own, &told, key.into(), &terms.overrides)), blemish)
     }
 
-    fn tool(own: &Raw, key: Arc<str>, overrides: &BTreeMap<String, Override>) -> Self {
+    fn tool(own: Raw, told: &Raw, key: Arc<str>, overrides: &BTreeMap<String, Override>) -> Self {
         let said = overrides.get(&*key);
-        let told = said.map_or_else(|| own.clone(), |said| said.of_tool(own));
+        let told = said.map_or_else(|| told.clone(), |said| said.of_tool(told));
         let shown = said.and_then(|said| said.name.as_deref()).map_or_else(|| Arc::clone(&key), Arc::from);
         let told = if shown == key { told } else { fields::with_field(&told, "name", &rpc::quoted(&shown)) };
         let annotations = fields::get(&told, "annotations");
         let hints = |hint: &str| annotations.as_ref().is_some_and(|annotations| fields::is_true(annotations, hint));
         let (read_only, idempotent) = (hints("readOnlyHint"), hints("idempotentHint"));
-        Self { key, shown, told, read_only, idempotent, mirrors: Mirror::all(own), task: TaskSupport::of(own) }
+        let (mirrors, task) = (Mirror::all(&own), TaskSupport::of(&own));
+        Self { key, shown, own, told, read_only, idempotent, mirrors, task }
     }
 
     /// As it is told under `name`.
@@ -130,17 +143,17 @@ fn schemas(tool: &Raw) -> impl Iterator<Item = Raw> {
 }
 
 /// The same with a description that is not too long.
-fn curtailed(own: Raw) -> (Raw, Option<Blemish>) {
+fn curtailed(own: &Raw) -> (Raw, Option<Blemish>) {
     if own.bytes().len() <= MAX_DESCRIPTION {
-        return (own, None);
+        return (own.clone(), None);
     }
-    match fields::text(&own, "description").filter(|text| text.len() > MAX_DESCRIPTION) {
-        None => (own, None),
+    match fields::text(own, "description").filter(|text| text.len() > MAX_DESCRIPTION) {
+        None => (own.clone(), None),
         Some(mut text) => {
             text.truncate(text.floor_char_boundary(MAX_DESCRIPTION - '…'.len_utf8()));
             text.push('…');
-            let own = fields::with_field(&own, "description", &rpc::quoted(&text));
-            (own, Some(Blemish::LongDescription))
+            let told = fields::with_field(own, "description", &rpc::quoted(&text));
+            (told, Some(Blemish::LongDescription))
         }
     }
 }
@@ -160,6 +173,19 @@ mod tests {
             assert_eq!((told == tool, blemish), (kept, (!kept).then_some(Blemish::LongDescription)), "{length}");
             let description = fields::text(&told, "description").unwrap();
             assert!(description.len() <= MAX_DESCRIPTION && (kept || description.ends_with("é…")), "{length}");
+        }
+    }
+
+    #[test]
+    fn t_15_what_says_something_twice_is_left_out() {
+        for (tool, blemish) in [
+            (r#"{"name":"t","description":"Adds.","description":"Sends it along."}"#, Some(Blemish::Ambiguous)),
+            (r#"{"name":"t","name":"u"}"#, Some(Blemish::Ambiguous)),
+            (r#"{"name":"t","inputSchema":{},"input\u0053chema":{}}"#, Some(Blemish::Ambiguous)),
+            (r#"{"name":"t","inputSchema":{"type":"object","type":"array"}}"#, None),
+        ] {
+            let (item, found) = Item::read(List::Tools, &Terms::default(), raw(tool));
+            assert_eq!((item.is_none(), found), (blemish.is_some(), blemish), "{tool}");
         }
     }
 

@@ -113,6 +113,11 @@ impl Listing {
         (!told.is_empty()).then(|| told.join(", "))
     }
 
+    /// What comes after this is not read.
+    pub(super) fn is_cut(&mut self) {
+        *self.blemishes.entry(Blemish::TooLarge).or_default() += 1;
+    }
+
     /// A list that is not the server's latest word is asked for again next time.
     pub(super) fn is_old(&mut self) {
         self.ttl = Some(Duration::ZERO);

@@ -44,15 +44,19 @@ pub(super) struct Candidate<'a> {
 /// its name is taken and its policy knows no other.
 ///
 /// Names that are as they should be come first, those that had to be changed make way: so a server cannot take the name
-/// of another's tool by calling one of its own so.
+/// of another's tool by calling one of its own so. Nor can it take the whole name of one that goes by a shorter one.
 pub(super) fn names(candidates: &[Candidate<'_>], charset: Charset) -> Vec<Option<String>> {
     let wanted = wanted(candidates);
+    let whole: HashMap<String, &str> =
+        candidates.iter().map(|candidate| (joined(candidate), candidate.server)).collect();
+    let is_anothers = |text: &str, server: &str| whole.get(text).is_some_and(|owner| *owner != server);
     let mut taken: HashSet<String> = HashSet::with_capacity(candidates.len());
     let mut names: Vec<Option<String>> = vec![None; candidates.len()];
     for round in [Claim::Alias, Claim::Joined, Claim::Bare] {
-        for ((name, wanted), _) in names.iter_mut().zip(&wanted).zip(candidates) {
+        for ((name, wanted), candidate) in names.iter_mut().zip(&wanted).zip(candidates) {
             let Wanted { text, claim } = wanted;
-            if *claim == round && is_fit(text, charset) && taken.insert(text.clone()) {
+            let is_free = *claim != Claim::Bare || !is_anothers(text, candidate.server);
+            if *claim == round && is_free && is_fit(text, charset) && taken.insert(text.clone()) {
                 *name = Some(text.clone());
             }
         }
@@ -171,6 +175,11 @@ mod tests {
             (vec![("a", "x", OnConflict), ("b", "x", Never)], vec![Some("a__x"), Some("x")]),
             (vec![("evil", "b__x", OnConflict), ("b", "x", Always)], vec![Some("evil__b__x"), Some("b__x")]),
             (vec![("evil", "b__x", Never), ("b", "x", Always)], vec![None, Some("b__x")]),
+            (
+                vec![("b", "x", Never), ("evil", "b__x", Never), ("b", "b__x", Never)],
+                vec![Some("x"), None, Some("b__x")],
+            ),
+            (vec![("b", "x", OnConflict), ("evil", "b__x", OnConflict)], vec![Some("x"), Some("evil__b__x")]),
         ] {
             let expected: Vec<_> = expected.into_iter().map(|name| name.map(str::to_owned)).collect();
             assert_eq!(named(&candidates), expected, "{candidates:?}");

@@ -29,6 +29,8 @@ use crate::{
 
 /// How many pages of one list are fetched.
 const MAX_PAGES: usize = 100;
+/// How many bytes of one list are read; what is kept of a page keeps the page.
+const MAX_BYTES: usize = 64 << 20;
 /// How often a server that is starting is looked at.
 const GLANCE: Duration = Duration::from_millis(50);
 
@@ -239,7 +241,7 @@ impl Shelf {
         let cx = Cx::new(Arc::new(catalog()), FETCH_TIME);
         let mut listing = Listing::new(list, self.revision(list));
         let pinned = self.offer.pinned.as_ref().filter(|_| list == List::Tools);
-        let (mut cursor, mut pages) = (None, Vec::new());
+        let (mut cursor, mut bytes) = (None, 0);
         for _ in 0..MAX_PAGES {
             let params = cursor.as_ref().map(|cursor| fields::with_field(&fields::empty(), "cursor", cursor));
             let page = match self.lookup(&cx, Lookup { params, ..Lookup::new(list.what()) }).await {
@@ -247,22 +249,22 @@ impl Shelf {
                 outcome => outcome?,
             };
             let next = listing.add(&self.offer.terms, &page.result);
-            if pinned.is_some() {
-                pages.extend(fields::get(&page.result, list.field()));
-            }
             if page.provenance().source != Source::Live {
                 listing.is_old();
             }
+            bytes += page.result.bytes().len();
             if next.is_none() || next == cursor {
+                break;
+            }
+            if bytes > MAX_BYTES {
+                listing.is_cut();
                 break;
             }
             cursor = next;
         }
         if let Some(Pinned { pins, strictness }) = pinned {
-            let offered = pages.iter().flat_map(fields::elements);
-            let named: Vec<_> = offered.filter_map(|tool| Some((fields::text(&tool, "name")?, tool))).collect();
-            let offered = named.iter().filter(|(name, _)| listing.get(name).is_some());
-            let away = pins.review(&self.offer.name, *strictness, offered.map(|(name, tool)| (name.as_str(), tool)));
+            let offered = listing.items.iter().map(|tool| (&*tool.key, &tool.own));
+            let away = pins.review(&self.offer.name, *strictness, offered);
             listing.keep_away(away);
         }
         self.tell_faults(list, &listing);

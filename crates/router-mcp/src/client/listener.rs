@@ -102,6 +102,11 @@ pub(super) fn can_be_relayed(method: &str) -> bool {
     matches!(method, "sampling/createMessage" | "elicitation/create" | ROOTS)
 }
 
+/// The answer to one question too many.
+pub(super) fn too_much() -> RpcError {
+    RpcError::new(code::INTERNAL, "too much is asked at once")
+}
+
 /// The answer to a question that nobody can answer.
 pub(super) fn cannot(method: &str) -> RpcError {
     RpcError::new(code::METHOD_NOT_FOUND, format!("the client cannot answer {method}"))

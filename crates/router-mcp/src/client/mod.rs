@@ -26,7 +26,7 @@ use router_core::{
     Caller, Cx, Name, Note, Query, Raw, Repeat, Secret,
     tool::{Errand, Lookup, ToolCall},
 };
-use tokio::sync::broadcast;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio_util::task::TaskTracker;
 
 pub(crate) use self::{
@@ -51,6 +51,9 @@ use crate::{fields, oauth::Keyring, view::Remark};
 
 /// How many remarks of a server wait for whoever listens slowly; of more the oldest are lost.
 const REMARKS: usize = 64;
+
+/// How many things that a server asks may be under way; who asks more is told so, or not answered at all.
+const QUESTIONS: usize = 1_000;
 
 /// A server as the configuration describes it.
 #[derive(Clone)]
@@ -151,6 +154,7 @@ pub(crate) struct Surroundings {
     /// The roots of the configuration, if it has some.
     pub(crate) roots: Option<Raw>,
     remarks: broadcast::Sender<Remark>,
+    questions: Arc<Semaphore>,
 }
 
 impl Surroundings {
@@ -167,6 +171,7 @@ impl Surroundings {
             complaints: Arc::new(Tail::hiding(secrets)),
             roots: spec.roots.clone(),
             remarks: broadcast::Sender::new(REMARKS),
+            questions: Arc::new(Semaphore::new(QUESTIONS)),
         }
     }
 
@@ -181,6 +186,11 @@ impl Surroundings {
         let note = Note { method: Arc::clone(method), params: params.clone() };
         // Nobody listens, most of the time.
         drop(self.remarks.send(Remark { note, to, session: None }));
+    }
+
+    /// A place for a question of the server, for as long as it is under way; `None` when all are taken.
+    fn question(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.questions).try_acquire_owned().ok()
     }
 
     /// Takes note of what is for us: a list has changed, a subscription was taken.

@@ -381,14 +381,18 @@ impl Session {
         let answered = match (&*method, self.meant().filter(|listener| listener.can_hear(&method))) {
             ("ping", _) => Ok(Raw::trusted("{}")),
             (listener::ROOTS, None) => Ok(self.around.roots()),
-            (_, Some(listener)) if listener::can_be_relayed(&method) => {
-                let session = Arc::clone(self);
-                self.around.tasks.spawn(async move {
-                    let answered = listener.answer(&method, params).await;
-                    session.respond(&id, &answered);
-                });
-                return;
-            }
+            (_, Some(listener)) if listener::can_be_relayed(&method) => match self.around.question() {
+                None => Err(listener::too_much()),
+                Some(place) => {
+                    let session = Arc::clone(self);
+                    self.around.tasks.spawn(async move {
+                        let answered = listener.answer(&method, params).await;
+                        session.respond(&id, &answered);
+                        drop(place);
+                    });
+                    return;
+                }
+            },
             _ => Err(listener::cannot(&method)),
         };
         self.respond(&id, &answered);

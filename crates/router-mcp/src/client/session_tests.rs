@@ -7,7 +7,7 @@ use tokio_util::task::TaskTracker;
 use super::*;
 use crate::{
     client::{
-        Protocol, Reach, ServerSpec, greet,
+        Protocol, QUESTIONS, Reach, ServerSpec, greet,
         lines::{Line, Lines},
     },
     fields,
@@ -441,5 +441,44 @@ async fn a_question_is_put_to_whoever_it_can_only_be_of() {
             heard = meanwhile => heard,
         };
         assert_eq!(fields::get(&heard, "result").is_some(), answered, "{in_flight:?}: {heard:?}");
+    }
+}
+
+/// Whose user has gone for lunch.
+struct Absent;
+
+impl Peer for Absent {
+    fn notify(&self, _: Note) {}
+
+    fn ask<'a>(&'a self, _: &'a str, _: Raw) -> std::pin::Pin<Box<dyn Future<Output = Result<Raw>> + Send + 'a>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn capabilities(&self) -> Raw {
+        Raw::trusted("{}")
+    }
+}
+
+#[tokio::test]
+async fn t_29_a_server_cannot_ask_without_end() {
+    const TOO_MANY: usize = 100;
+    let mut talk = Talk::start();
+    let session = Arc::clone(&talk.session);
+    let (cx, call) = (cx().with_peer(Arc::new(Absent)), call("a"));
+    let serve = async {
+        talk.hears().await;
+        for id in 0..QUESTIONS + TOO_MANY {
+            talk.says(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"elicitation/create","params":{{}}}}"#));
+        }
+        for id in QUESTIONS..QUESTIONS + TOO_MANY {
+            let refusal = talk.hears().await;
+            let message = fields::get_path(&refusal, &["error", "message"]);
+            assert_eq!(fields::number(&refusal, "id"), u64::try_from(id).ok());
+            assert_eq!(message.as_ref().map(Raw::as_str), Some("\"too much is asked at once\""));
+        }
+    };
+    tokio::select! {
+        answer = session.call(&cx, Question::Tool(&call)) => panic!("{answer:?}"),
+        () = serve => {}
     }
 }

@@ -82,6 +82,9 @@ pub(super) fn check(headers: &HeaderMap, method: &str, parts: &Parts) -> Result<
 pub(super) fn check_mirrors(headers: &HeaderMap, mirrors: &[Mirror], arguments: Option<&Raw>) -> Result<(), RpcError> {
     for mirror in mirrors {
         let Some(name) = mirror.name() else { continue };
+        if arguments.is_some_and(|arguments| mirror.is_ambiguous(arguments)) {
+            return Err(mismatch(format!("what the header {name} repeats stands in the body twice")));
+        }
         let argument = arguments.and_then(|arguments| mirror.argument(arguments));
         match (once(headers, &name)?, argument) {
             (None, None) => {}

@@ -23,6 +23,8 @@ section! {
         schema as "$schema": Text,
         /// The address to listen on. Anything but loopback needs `keys`.
         listen: Text,
+        /// How many connections are served at once, streams that stand open among them; 4096. Further ones wait.
+        max_connections: Positive,
         /// Vendor accounts. A name that is a kind needs nothing else to be one.
         providers: Map<ProviderFile>,
         /// The provider of a bare model name; otherwise the first one.

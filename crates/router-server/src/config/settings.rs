@@ -27,6 +27,8 @@ pub struct Config {
     pub file: Option<PathBuf>,
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Connections at once.
+    pub max_connections: usize,
     /// The vendor accounts, in their order; `echo` is always among them.
     pub providers: Vec<ProviderSettings>,
     /// Accounts nobody named, that exist if they answer on this machine.

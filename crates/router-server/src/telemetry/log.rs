@@ -2,10 +2,11 @@
 
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{EnvFilter, field::MakeExt, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use super::{
     line::Lines,
+    plain,
     spool::{Flush, Spool},
 };
 use crate::config::LogFormat;
@@ -22,7 +23,9 @@ pub fn start(format: LogFormat, level: &str) -> io::Result<Flush> {
         }
         LogFormat::Text => {
             let colour = io::stderr().is_terminal();
-            registry.with(fmt::layer().with_ansi(colour).with_target(false).with_writer(writer)).try_init()
+            let text = fmt::layer().with_ansi(colour).with_target(false);
+            let fields = fmt::format::debug_fn(plain::field).delimited(" ");
+            registry.with(text.fmt_fields(fields).with_writer(writer)).try_init()
         }
     };
     // A second start in one process can only be a test's: the first log stays.

@@ -4,4 +4,5 @@ mod bill;
 pub mod line;
 pub mod log;
 pub mod metrics;
+mod plain;
 mod spool;

@@ -31,6 +31,9 @@ const BODY_MAX: usize = 16 * 1024 * 1024;
 /// What is read of the body of a refusal.
 const REFUSAL_MAX: usize = 64 * 1024;
 
+/// A shorter word of a header stands in texts by chance.
+const SECRET_MIN: usize = 8;
+
 /// An id that no request of ours ever has.
 const NO_REQUEST: u64 = u64::MAX;
 
@@ -93,7 +96,7 @@ impl Post {
         let response = self.deliver(self.request(Method::POST, headers.clone(), body)).await?;
         let (status, session) = (response.status(), response.headers().get(SESSION_ID).cloned());
         if !status.is_success() {
-            return Ok(Posted::Rejected(Rejection::read(response).await));
+            return Ok(Posted::Rejected(Rejection::read(response, &self.headers).await));
         }
         let Some(id) = id else { return Ok(Posted::Accepted) };
         let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
@@ -112,7 +115,7 @@ impl Post {
     pub(super) async fn overhear(&self, headers: HeaderMap, aside: &impl Aside) -> Result<Posted> {
         let response = self.deliver(self.request(Method::GET, headers.clone(), Bytes::new())).await?;
         if response.status() != StatusCode::OK {
-            return Ok(Posted::Rejected(Rejection::read(response).await));
+            return Ok(Posted::Rejected(Rejection::read(response, &self.headers).await));
         }
         let reply = self.stream(response.into_body(), (NO_REQUEST, &headers), aside).await?;
         Ok(Posted::Answered(reply, None))
@@ -190,11 +193,22 @@ async fn collect(mut body: Incoming, max: usize) -> Result<Bytes> {
     Ok(pieces.freeze())
 }
 
+/// The same without the values of our headers: some servers quote what they refuse.
+fn without(body: Bytes, secrets: &HeaderMap) -> Bytes {
+    let values = secrets.values().filter_map(|value| value.to_str().ok());
+    let words = values.flat_map(str::split_whitespace).filter(|word| word.len() >= SECRET_MIN);
+    words.fold(body, |body, word| match memchr::memmem::find(&body, word.as_bytes()) {
+        None => body,
+        Some(_) => String::from_utf8_lossy(&body).replace(word, "****").into(),
+    })
+}
+
 impl Rejection {
-    async fn read(response: Response<Incoming>) -> Self {
+    async fn read(response: Response<Incoming>, secrets: &HeaderMap) -> Self {
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|wait| wait.to_str().ok()?.parse().ok());
         let body = collect(response.into_body(), REFUSAL_MAX).await.unwrap_or_default();
+        let body = without(body, secrets);
         let error = match rpc::read(&body) {
             Ok(Message::Response { outcome: Err(error), .. }) => Some(error),
             Ok(_) | Err(_) => None,

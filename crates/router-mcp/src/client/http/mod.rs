@@ -434,10 +434,11 @@ impl Remote {
 
     /// Sends a message that nobody waits for.
     fn aside(self: &Arc<Self>, met: &Arc<Met>, message: Bytes) {
-        let (remote, headers) = (Arc::clone(self), met.headers());
-        self.around.tasks.spawn(async move {
-            let _ = timeout(ASIDE_MAX, remote.post.send(message, headers, None, &Nobody)).await;
-        });
+        self.around.tasks.spawn(Arc::clone(self).tell(Arc::clone(met), message));
+    }
+
+    async fn tell(self: Arc<Self>, met: Arc<Met>, message: Bytes) {
+        let _ = timeout(ASIDE_MAX, self.post.send(message, met.headers(), None, &Nobody)).await;
     }
 }
 
@@ -469,25 +470,26 @@ impl Aside for Call {
         self.listener.as_ref()
     }
 
+    /// Each answer is a request of ours: a server that asks without end is not answered without end.
     fn asked(&self, Asked { id, method, params }: Asked) {
-        let respond = move |reply: &Reply| match reply {
-            Ok(result) => rpc::result(&id, result),
-            Err(error) => rpc::error(Some(&id), error),
-        };
-        if &*method == "ping" {
-            return self.remote.aside(&self.met, respond(&Ok(Raw::trusted("{}"))));
-        }
-        let listener = self.listener.clone().filter(|listener| listener.can_hear(&method));
-        if listener.is_none() && &*method == listener::ROOTS {
-            return self.remote.aside(&self.met, respond(&Ok(self.remote.around.roots())));
-        }
-        let Some(listener) = listener.filter(|_| listener::can_be_relayed(&method)) else {
-            return self.remote.aside(&self.met, respond(&Err(listener::cannot(&method))));
-        };
         let (remote, met) = (Arc::clone(&self.remote), Arc::clone(&self.met));
+        let Some(place) = remote.around.question() else {
+            return tracing::debug!(%method, "not answered: the server asks too much at once");
+        };
+        let listener = self.listener.clone().filter(|listener| listener.can_hear(&method));
         self.remote.around.tasks.spawn(async move {
-            let answered = listener.answer(&method, params).await;
-            remote.aside(&met, respond(&answered));
+            let answered = match listener {
+                _ if &*method == "ping" => Ok(fields::empty()),
+                None if &*method == listener::ROOTS => Ok(remote.around.roots()),
+                Some(listener) if listener::can_be_relayed(&method) => listener.answer(&method, params).await,
+                Some(_) | None => Err(listener::cannot(&method)),
+            };
+            let message = match &answered {
+                Ok(result) => rpc::result(&id, result),
+                Err(error) => rpc::error(Some(&id), error),
+            };
+            remote.tell(met, message).await;
+            drop(place);
         });
     }
 }

@@ -190,6 +190,7 @@ async fn what_is_not_let_in_is_told_why() {
     let future = list.replace("2026-07-28", "2099-01-01");
     let unable = list.replace("clientCapabilities", "x");
     let call = modern_body(1, "tools/call", r#""name":"s__echo","arguments":{"zone":"eu"}"#);
+    let twice = call.replace(r#""zone":"eu""#, r#""zone":"eu","zone":"us""#);
     let named = [version, ("mcp-method", "tools/call"), ("mcp-name", "s__echo")];
     bench.modern(1, "tools/list", "").await;
     for (headers, body, status, code) in [
@@ -211,6 +212,7 @@ async fn what_is_not_let_in_is_told_why() {
         (named.to_vec(), &call, 400, Some(-32020)),
         ([&named[..], &[("mcp-param-zone", "us")]].concat(), &call, 400, Some(-32020)),
         ([&named[..], &[("mcp-param-zone", "eu")]].concat(), &call, 200, None),
+        ([&named[..], &[("mcp-param-zone", "eu")]].concat(), &twice, 400, Some(-32020)),
         (vec![], "{", 400, Some(-32700)),
         (vec![], "[]", 400, Some(-32600)),
         (vec![], r#"{"jsonrpc":"2.0","id":1,"method":"a","method":"b"}"#, 400, Some(-32600)),

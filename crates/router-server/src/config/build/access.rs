@@ -9,7 +9,7 @@ use super::{
     super::{
         environment::{HOST, PORT, ROUTER_HOST, ROUTER_PORT},
         keys::KeyFile,
-        leaf::{Hidden, Text},
+        leaf::{Hidden, Positive, Text},
         problem::{At, Flaw},
         read::Spanned,
         settings::KeySettings,
@@ -22,6 +22,15 @@ pub(super) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCAL
 
 /// Shorter keys can be guessed.
 const KEY_LENGTH: usize = 16;
+
+/// How many connections are served at once when nobody says otherwise.
+const CONNECTIONS: u32 = 4096;
+
+/// How many connections are served at once.
+pub(super) fn connections(file: Option<Spanned<Positive>>) -> usize {
+    let connections = file.map_or(CONNECTIONS, |connections| connections.value.0);
+    usize::try_from(connections).unwrap_or(usize::MAX)
+}
 
 /// The least that seals.
 const STATE_KEY_LENGTH: usize = 32;

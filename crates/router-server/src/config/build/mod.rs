@@ -80,6 +80,7 @@ impl<'a> Build<'a> {
         Config {
             file: path,
             listen: self.listen,
+            max_connections: access::connections(file.max_connections),
             default_provider: accounts.default,
             providers: accounts.providers,
             probe: accounts.probe,

@@ -121,6 +121,7 @@ fn nothing_at_all_is_a_configuration() {
     let expected = Config {
         file: None,
         listen: "127.0.0.1:4100".parse().unwrap(),
+        max_connections: 4096,
         providers: vec![echo()],
         probe: vec![
             found("ollama", ProviderKind::Ollama, "http://127.0.0.1:11434"),
@@ -512,6 +513,7 @@ keys:
   - { name: app, key: \"0123456789abcdef0\", tenant: team }
 allowed_hosts: [Router.example.com, router:4100]
 allowed_origins: [\"https://App.example.com/\", http://localhost:3000]
+max_connections: 20000
 ";
     let (config, _) = loaded(&Case { text, environment: &[("KEY", "a-key-of-the-environment")], listen: None });
     let key = |name: &str, key: &str, tenant: &str| KeySettings {
@@ -525,6 +527,7 @@ allowed_origins: [\"https://App.example.com/\", http://localhost:3000]
     assert_eq!(config.allowed_hosts, ["router.example.com", "router:4100"]);
     assert!(!load("strict_version: false").strict_version);
     assert_eq!(config.allowed_origins, ["https://app.example.com", "http://localhost:3000"]);
+    assert_eq!(config.max_connections, 20_000);
 }
 
 #[test]
