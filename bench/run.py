@@ -445,7 +445,7 @@ class Runner:
         pids = ["--pid", f"mock={mock}"] + (["--pid", t.pid()] if t.proc else [])
         hdr = [x for h in t.headers() for x in ("-H", h)]
         protocol = t.spec.get("protocol", "2025-06-18")
-        if t.proc and protocol != "2026-07-28" and self.wanted("sessions"):
+        if "fill" in t.spec and protocol != "2026-07-28" and self.wanted("sessions"):
             self.sessions(t)
             pids[-1] = t.pid()
         scenarios = [("echo-s1", ["-s", "1"]), ("echo-s16", ["-s", "16"]), ("echo-s1k16", ["-s", "1", "-k", "16"]), ("session-churn", ["-s", "4", "--churn"])]

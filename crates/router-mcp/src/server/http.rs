@@ -101,7 +101,8 @@ impl Front {
         if version.is_modern() {
             return run.map(move |outcome| Answered::new(&id, version, outcome)).boxed();
         }
-        let task = self.0.setup.tasks.spawn(run);
+        // It is moved about before it runs, and is large.
+        let task = self.0.setup.tasks.spawn(Box::pin(run));
         let broken = || Some(Err(RpcError::new(code::INTERNAL, "the request failed for a reason of ours")));
         task.map(move |outcome| Answered::new(&id, version, outcome.unwrap_or_else(|_| broken()))).boxed()
     }
