@@ -1,6 +1,7 @@
 """What runs below a process, read from /proc."""
 
 import os
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,19 @@ def descendants(pid: int) -> list[int]:
         found += below
         todo += below
     return found
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def listens(port: int) -> bool:
+    """Whether somebody does."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def wait_until(what: str, holds: Callable[[], object], seconds: float = 10, every: float = 0.05):

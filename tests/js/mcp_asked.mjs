@@ -1,5 +1,6 @@
-// Calls tools that ask back, with either generation of the official SDK; answers as `answers` says.
-const { url, calls, generation, mode, answers, capabilities } = JSON.parse(process.argv[2]);
+// Calls tools that ask back, with either generation of the official SDK; answers as `answers` says. The first generation
+// also speaks the transport of 2024-11-05 (`sse`).
+const { url, calls, generation, mode, answers, capabilities, sse } = JSON.parse(process.argv[2]);
 
 const asked = [];
 const replies = {
@@ -22,7 +23,8 @@ async function connected() {
     if (capabilities.elicitation) client.setRequestHandler(schemas.ElicitRequestSchema, reply('elicitation/create'));
     if (capabilities.sampling) client.setRequestHandler(schemas.CreateMessageRequestSchema, reply('sampling/createMessage'));
     if (capabilities.roots) client.setRequestHandler(schemas.ListRootsRequestSchema, reply('roots/list'));
-    await client.connect(new StreamableHTTPClientTransport(new URL(url)));
+    const { SSEClientTransport } = await import('@modelcontextprotocol/sdk/client/sse.js');
+    await client.connect(new (sse ? SSEClientTransport : StreamableHTTPClientTransport)(new URL(url)));
     return client;
   }
   const { Client, StreamableHTTPClientTransport } = await import('@modelcontextprotocol/client');

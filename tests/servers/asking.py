@@ -1,10 +1,11 @@
 """An MCP server that asks its client, by the official SDK: in a legacy session at once, to a modern client in its answers.
 
-    asking.py [PORT]
+    asking.py [PORT [sse]]
 
-Over stdio, or over HTTP at PORT. Tools: name, think, where, both (two questions at once), rounds (one after the other),
+Over stdio, or over HTTP at PORT: at /mcp, or in the manner of 2024-11-05 at /sse. Tools: name, think, where, both (two questions at once), rounds (one after the other),
 slow (tells log lines and progress before and after it asks), visit (refuses until an address was
-visited, which it takes for done the second time), cancelled (how many calls were given up).
+visited, which it takes for done the second time), cancelled (how many calls were given up: their clients took them
+back, or went away before they answered).
 """
 
 import asyncio
@@ -15,8 +16,12 @@ import anyio
 import mcp_types as types
 import uvicorn
 from mcp.server.lowlevel import Server
+from mcp.server.sse import SseServerTransport
 from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Mount, Route
 
 TOOLS = ("name", "think", "where", "both", "rounds", "slow", "visit", "cancelled")
 MODERN = "2026-07-28"
@@ -44,6 +49,10 @@ class Wanted(Exception):
         self.result = types.InputRequiredResult(input_requests=requests, request_state=state)
 
 
+class Unanswered(Exception):
+    """Nobody is there any more who could answer."""
+
+
 class Conversation:
     """One call, and what its client said so far."""
 
@@ -57,7 +66,10 @@ class Conversation:
             if missing := {key: request for key, request in requests.items() if key not in self.known}:
                 raise Wanted(missing, json.dumps(self.known))
             return [RESULTS[request.method].model_validate(self.known[key]) for key, request in requests.items()]
-        return await asyncio.gather(*(self.put(request) for request in requests.values()))
+        try:
+            return await asyncio.gather(*(self.put(request) for request in requests.values()))
+        except MCPError as error:
+            raise Unanswered from error
 
     async def put(self, request):
         session, here = self.ctx.session, self.ctx.request_id
@@ -118,14 +130,25 @@ async def call_tool(ctx, params):
         text = await talk(params.name, ctx, params)
     except Wanted as wanted:
         return wanted.result
-    except anyio.get_cancelled_exc_class():
+    except (Unanswered, anyio.get_cancelled_exc_class()) as left:
         given_up += 1
-        raise
+        raise left.__cause__ or left
     return types.CallToolResult(content=[types.TextContent(type="text", text=text)])
 
 
 async def list_tools(ctx, params):
     return types.ListToolsResult(tools=[types.Tool(name=name, input_schema={"type": "object"}) for name in TOOLS])
+
+
+def in_the_manner_of_2024(server: Server) -> Starlette:
+    transport = SseServerTransport("/messages/")
+
+    async def stream(request):
+        async with transport.connect_sse(request.scope, request.receive, request._send) as (read, write):
+            await server.run(read, write, server.create_initialization_options())
+        return Response()
+
+    return Starlette(routes=[Route("/sse", stream), Mount("/messages/", transport.handle_post_message)])
 
 
 async def over_stdio(server: Server) -> None:
@@ -136,6 +159,7 @@ async def over_stdio(server: Server) -> None:
 if __name__ == "__main__":
     server = Server("asking", on_list_tools=list_tools, on_call_tool=call_tool)
     if len(sys.argv) > 1:
-        uvicorn.run(server.streamable_http_app(), port=int(sys.argv[1]), log_level="error")
+        app = in_the_manner_of_2024(server) if "sse" in sys.argv else server.streamable_http_app()
+        uvicorn.run(app, port=int(sys.argv[1]), log_level="error")
     else:
         anyio.run(over_stdio, server)

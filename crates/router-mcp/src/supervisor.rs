@@ -28,7 +28,8 @@ const RESTARTS_MAX: usize = 5;
 const WINDOW: Duration = Duration::from_mins(5);
 /// How long somebody who has to sign in is waited for before it is looked again what is needed.
 const SIGN_IN: Duration = Duration::from_mins(5);
-/// After this long a server counts as well again.
+/// After this long a program counts as well again; a stream of somebody else's may end when it has lasted for the longest
+/// pause.
 const WELL_AFTER: Duration = Duration::from_mins(10);
 
 /// Where a server stands.
@@ -204,11 +205,10 @@ impl Supervisor {
     }
 
     async fn meet(&mut self, link: &mut Link) -> Result<Greeting, End> {
-        let (channel, protocol) = (link.channel(), self.protocol());
+        let protocol = self.protocol();
         let met = tokio::select! {
             next = self.orders.unless_running() => return Err(End::Told(next)),
-            met = channel.greet(protocol, Instant::now() + START_MAX) => met,
-            error = link.over() => Err(error),
+            met = link.greet(protocol, Instant::now() + START_MAX) => met,
         };
         let greeting = match met {
             Ok(greeting) => greeting,
@@ -225,20 +225,26 @@ impl Supervisor {
         };
         self.known = Some(greeting.era);
         (self.spec.on_era)(greeting.era);
-        tracing::info!(server = %self.spec.name, era = greeting.era.as_str(), version = %greeting.version, "ready");
-        self.state.send_replace(State::Ready(Met { channel, greeting: greeting.clone(), pid: link.pid() }));
-        self.around.changes.tell();
         Ok(greeting)
     }
 
     async fn serve(&mut self, link: &mut Link, greeting: &Greeting) -> End {
-        let (since, channel) = (Instant::now(), link.channel());
+        let (since, channel, pid) = (Instant::now(), link.channel(), link.pid());
+        let (name, state, changes) = (&self.spec.name, &self.state, &self.around.changes);
+        // Whoever calls may be asked something: that has to find its way before he calls.
+        let ready = async {
+            channel.stands().await;
+            tracing::info!(server = %name, era = greeting.era.as_str(), version = %greeting.version, "ready");
+            state.send_replace(State::Ready(Met { channel: channel.clone(), greeting: greeting.clone(), pid }));
+            changes.tell();
+        };
         let died = tokio::select! {
             error = link.over() => error,
             error = watch_over(&channel, self.spec.health) => error,
             next = self.orders.unless_running() => return End::Told(next),
-            (never, _) = future::join(
-                follow(&channel, greeting, &self.around.changes),
+            ((), never, _) = future::join3(
+                ready,
+                follow(&channel, greeting, changes),
                 keep_told(&channel, greeting, &self.around.watched),
             ) => match never {},
         };
@@ -365,7 +371,8 @@ impl Restarts {
 
     /// The pause before the next start of a server that just went down after `uptime`; `None` when it had enough.
     fn next(&mut self, now: Instant, uptime: Duration) -> Option<Duration> {
-        if uptime >= WELL_AFTER {
+        let well_after = if self.patience == Patience::Endless { BACKOFF_MAX } else { WELL_AFTER };
+        if uptime >= well_after {
             self.forget();
         }
         self.recent.retain(|&restart| now.duration_since(restart) < WINDOW);

@@ -6,10 +6,10 @@ use router_core::{Cx, Error, Kind, Outcome, Raw, Result, tool::Answer};
 use tokio::time::Instant;
 
 use super::{
-    Launch, Question, Reach, ServerSpec, Surroundings,
+    Launch, Question, Reach, ServerSpec, Surroundings, Transport,
     eras::{Greeting, Protocol},
     greet,
-    http::Remote,
+    http::{Older, Remote},
     news::Ended,
     session::{Reply, Session},
     stdio::Process,
@@ -19,6 +19,7 @@ use super::{
 pub(crate) enum Link {
     Pipe(Box<Process>),
     Http(Arc<Remote>),
+    Older(Older),
 }
 
 impl Link {
@@ -26,7 +27,13 @@ impl Link {
     pub(crate) fn open(spec: &ServerSpec, launch: &Launch, around: &Surroundings) -> Result<Self> {
         match &spec.reach {
             Reach::Program(program) => Ok(Self::Pipe(Box::new(Process::start(&spec.name, program, launch, around)?))),
-            Reach::Http(endpoint) => Ok(Self::Http(Arc::new(Remote::new(&spec.name, endpoint, around)?))),
+            Reach::Http(endpoint) => {
+                let remote = Remote::new(&spec.name, endpoint, around)?;
+                Ok(match endpoint.transport {
+                    Transport::Auto => Self::Http(Arc::new(remote)),
+                    Transport::Sse => Self::Older(remote.older()),
+                })
+            }
             Reach::Absent(why) => Err(Error::new(Kind::Unavailable, why.clone()).outcome_is(Outcome::NotSent)),
         }
     }
@@ -36,6 +43,35 @@ impl Link {
         match self {
             Self::Pipe(process) => Channel::Pipe(Arc::clone(process.session())),
             Self::Http(remote) => Channel::Http(Arc::clone(remote)),
+            Self::Older(older) => Channel::Pipe(Arc::clone(older.session())),
+        }
+    }
+
+    /// Finds out what the server speaks, and over what: one that refuses Streamable HTTP may be of the time before.
+    pub(crate) async fn greet(&mut self, protocol: Protocol, until: Instant) -> Result<Greeting> {
+        let Self::Http(remote) = self else { return self.meet(protocol, until).await };
+        let refusal = match remote.greet(protocol, until).await? {
+            Ok(greeting) => return Ok(greeting),
+            Err(refusal) if refusal.may_be_older() && protocol != Protocol::Modern => refusal.into_error(),
+            Err(refusal) => return Err(refusal.into_error()),
+        };
+        *self = Self::Older(remote.older());
+        self.meet(protocol, until).await.map_err(|error| {
+            let told = format!("{}; nor does it speak HTTP+SSE: {}", refusal.message(), error.message());
+            if error.consent().is_some() { error } else { Error::new(refusal.kind(), told) }
+        })
+    }
+
+    /// Greets a server that speaks when it likes.
+    async fn meet(&mut self, protocol: Protocol, until: Instant) -> Result<Greeting> {
+        let channel = self.channel();
+        let Channel::Pipe(session) = &channel else {
+            return Err(Error::new(Kind::Internal, "requests of their own need no conversation"));
+        };
+        let protocol = if matches!(self, Self::Older(_)) { Protocol::Legacy } else { protocol };
+        tokio::select! {
+            met = greet::greet(session, protocol, until) => met,
+            error = self.over() => Err(error),
         }
     }
 
@@ -43,15 +79,16 @@ impl Link {
     pub(crate) fn pid(&self) -> Option<u32> {
         match self {
             Self::Pipe(process) => process.pid(),
-            Self::Http(_) => None,
+            Self::Http(_) | Self::Older(_) => None,
         }
     }
 
-    /// Waits until the connection is of no more use. One over HTTP never is: each request makes its own.
+    /// Waits until the connection is of no more use. One over Streamable HTTP never is: each request makes its own.
     pub(crate) async fn over(&mut self) -> Error {
         match self {
             Self::Pipe(process) => process.over().await,
             Self::Http(_) => std::future::pending().await,
+            Self::Older(older) => older.over().await,
         }
     }
 
@@ -59,7 +96,7 @@ impl Link {
     pub(crate) fn explain(&self, error: &Error) -> Error {
         match self {
             Self::Pipe(process) => Error::new(error.kind(), process.with_last_words(error.message().to_owned())),
-            Self::Http(_) => error.clone(),
+            Self::Http(_) | Self::Older(_) => error.clone(),
         }
     }
 
@@ -68,6 +105,7 @@ impl Link {
         match self {
             Self::Pipe(process) => process.stop().await,
             Self::Http(remote) => remote.leave().await,
+            Self::Older(older) => older.stop(),
         }
     }
 }
@@ -80,10 +118,11 @@ pub(crate) enum Channel {
 }
 
 impl Channel {
-    pub(crate) async fn greet(&self, protocol: Protocol, until: Instant) -> Result<Greeting> {
+    /// Waits until the server can ask whoever calls it, but not for long.
+    pub(crate) async fn stands(&self) {
         match self {
-            Self::Pipe(session) => greet::greet(session, protocol, until).await,
-            Self::Http(remote) => remote.greet(protocol, until).await,
+            Self::Pipe(_) => {}
+            Self::Http(remote) => remote.stands().await,
         }
     }
 

@@ -74,6 +74,11 @@ impl Listener {
         match answered {
             Ok(answer) => Ok(answer),
             Err(error) if error.kind() == Kind::Refused => Err(cannot(method)),
+            Err(error) if error.kind() == Kind::Cancelled => {
+                // Whoever was to answer will not come back, not for the result either.
+                self.cx.cancel().cancel();
+                Err(RpcError::new(code::INTERNAL, error.to_string()))
+            }
             Err(error) => Err(RpcError::new(code::INTERNAL, error.to_string())),
         }
     }

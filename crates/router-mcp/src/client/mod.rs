@@ -5,6 +5,7 @@ mod changes;
 mod eras;
 mod greet;
 mod http;
+mod in_flight;
 mod instances;
 pub(crate) mod lines;
 mod link;
@@ -12,6 +13,7 @@ mod listener;
 mod loudness;
 mod news;
 mod outbox;
+mod outlet;
 mod server;
 mod session;
 mod stdio;
@@ -39,7 +41,7 @@ pub(crate) use self::{
     watched::RESOURCES,
     watching::{keep_told, tells},
 };
-use self::{changes::Changes, eras::Request, tail::Tail, watched::Watched};
+use self::{changes::Changes, eras::Request, in_flight::Audience, tail::Tail, watched::Watched};
 pub use self::{
     eras::{Era, Greeting, Protocol},
     instances::{InstanceLimits, Instances, Isolated, Isolation},
@@ -106,7 +108,7 @@ pub struct HealthCheck {
 pub enum Reach {
     /// By starting it, and over its pipes.
     Program(Program),
-    /// Over Streamable HTTP.
+    /// Over HTTP.
     Http(Endpoint),
     /// Not at all: what it needs to run is not on this machine. The reason, and what would mend it.
     Absent(String),
@@ -121,6 +123,18 @@ pub struct Endpoint {
     pub headers: Vec<(HeaderName, Secret<String>)>,
     /// How we sign in to it, where we do.
     pub keyring: Option<Keyring>,
+    /// Over which transport.
+    pub transport: Transport,
+}
+
+/// How messages travel over HTTP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// Streamable HTTP, or what was before, when the server refuses that.
+    #[default]
+    Auto,
+    /// HTTP+SSE, the transport of 2024-11-05.
+    Sse,
 }
 
 impl ServerSpec {
@@ -191,6 +205,15 @@ impl Surroundings {
     /// A place for a question of the server, for as long as it is under way; `None` when all are taken.
     fn question(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.questions).try_acquire_owned().ok()
+    }
+
+    /// The server says something that may be about those who wait for it.
+    fn remark_to(&self, audience: Audience, method: &Arc<str>, params: Option<&Raw>) {
+        match audience {
+            Audience::Everybody => self.remark(method, params, None),
+            Audience::One(caller) => self.remark(method, params, Some(caller)),
+            Audience::Nobody => {}
+        }
     }
 
     /// Takes note of what is for us: a list has changed, a subscription was taken.

@@ -9,7 +9,6 @@ use super::{
     Channel,
     changes::Changes,
     eras::{Era, Greeting, listen_params},
-    watching::tells,
 };
 use crate::{
     fields,
@@ -50,10 +49,12 @@ impl Ended {
 
 /// Listens for as long as the connection lasts. What changed while nobody listened is not known, so all may have.
 pub(crate) async fn follow(channel: &Channel, greeting: &Greeting, changes: &Changes) -> Infallible {
-    let on_standing_stream = greeting.era == Era::Legacy && tells(&greeting.capabilities);
-    let filter = told(&greeting.capabilities).or_else(|| on_standing_stream.then(fields::empty));
-    let Some(filter) = filter else { return std::future::pending().await };
-    let params = listen_params(&filter);
+    let told = told(&greeting.capabilities);
+    // A legacy server may speak up unasked, whatever lists it has.
+    if told.is_none() && greeting.era == Era::Modern {
+        return std::future::pending().await;
+    }
+    let params = listen_params(&told.clone().unwrap_or_else(fields::empty));
     let mut pause = PAUSE;
     loop {
         let since = Instant::now();
@@ -65,7 +66,9 @@ pub(crate) async fn follow(channel: &Channel, greeting: &Greeting, changes: &Cha
         }
         sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
         pause = (pause * 2).min(PAUSE_MAX);
-        changes.tell();
+        if told.is_some() {
+            changes.tell();
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! One conversation over a pipe: many callers ask at once, and each is given his own answer and nobody else's.
+//! One conversation in which both sides speak when they like: many callers ask at once, and each is given his own answer and nobody else's.
 
 use std::{
     collections::HashMap,
@@ -22,11 +22,12 @@ use tokio::{
 use super::{
     Question, Surroundings, answer,
     eras::{self, Era, Greeting},
+    in_flight,
     lines::Edges,
     listener::{self, Listener},
     loudness::{Loudness, SET_LEVEL},
     news::{ENDLESS, Ended, LISTEN},
-    outbox::Outbox,
+    outlet::Outlet,
     watched::UPDATED,
 };
 use crate::rpc::{self, Message, RpcError};
@@ -40,10 +41,10 @@ const SILENT_MAX: Duration = Duration::from_secs(5);
 /// What a peer answered: a result, or an error.
 pub(super) type Reply = Result<Raw, RpcError>;
 
-/// A conversation with one process.
+/// A conversation with a process, or over one stream of HTTP.
 pub(crate) struct Session {
     name: Name,
-    outbox: Outbox,
+    outlet: Outlet,
     waiting: Mutex<Waiting>,
     next: AtomicU64,
     /// How many messages the server has sent.
@@ -81,11 +82,18 @@ struct Waiter {
     listener: Option<Listener>,
 }
 
+impl Waiting {
+    /// The callers, by the ids of their requests.
+    fn listeners(&self) -> impl Iterator<Item = (u64, &Listener)> {
+        self.callers.iter().filter_map(|(id, waiter)| Some((*id, waiter.listener.as_ref()?)))
+    }
+}
+
 impl Session {
-    pub(super) fn new(name: &Name, outbox: Outbox, around: &Surroundings) -> Self {
+    pub(super) fn new(name: &Name, outlet: Outlet, around: &Surroundings) -> Self {
         Self {
             name: Arc::clone(name),
-            outbox,
+            outlet,
             waiting: Mutex::default(),
             next: AtomicU64::new(1),
             heard: AtomicU64::new(0),
@@ -94,10 +102,6 @@ impl Session {
             loudness: Loudness::default(),
             around: around.clone(),
         }
-    }
-
-    pub(super) fn outbox(&self) -> &Outbox {
-        &self.outbox
     }
 
     pub(super) fn settle(&self, greeting: Greeting) {
@@ -128,7 +132,7 @@ impl Session {
         };
         let (id, (reply, _)) = (self.next_id(), oneshot::channel());
         self.waiting.lock().callers.insert(id, Waiter { reply, listener: None });
-        if let Err(error) = self.outbox.send(None, line(rpc::request(id, SET_LEVEL, Some(&params)))) {
+        if let Err(error) = self.outlet.send(None, line(rpc::request(id, SET_LEVEL, Some(&params)))) {
             tracing::debug!(server = %self.name, %error, "the server could not be told the level of its log");
         }
     }
@@ -197,7 +201,7 @@ impl Session {
 
     /// Tells the server something.
     pub(super) fn notify(&self, method: &str, params: Option<&Raw>) -> Result<()> {
-        self.outbox.send(None, line(rpc::notification(method, params)))
+        self.outlet.send(None, line(rpc::notification(method, params)))
     }
 
     async fn ask(
@@ -209,7 +213,7 @@ impl Session {
     ) -> Result<Reply> {
         let (reply, answer) = oneshot::channel();
         let _place = self.enter(id, Waiter { reply, listener })?;
-        self.outbox.send(Some(id), line(rpc::request(id, method, Some(params))))?;
+        self.outlet.send(Some(id), line(rpc::request(id, method, Some(params))))?;
         tokio::select! {
             biased;
             answer = answer => answer.unwrap_or_else(|_| {
@@ -232,9 +236,16 @@ impl Session {
         Ok(Place { session: self, id })
     }
 
+    /// What somebody asked could not be sent.
+    pub(super) fn fail(&self, id: u64, error: Error) {
+        if let Some(waiter) = self.waiting.lock().callers.remove(&id) {
+            drop(waiter.reply.send(Err(error)));
+        }
+    }
+
     /// Ends the conversation: everybody who still waits is told why.
     pub(super) fn close(&self, error: &Error) {
-        self.outbox.close();
+        self.outlet.close();
         let callers = {
             let mut waiting = self.waiting.lock();
             waiting.over.get_or_insert_with(|| error.clone());
@@ -326,17 +337,8 @@ impl Session {
         if matches!(&**method, UPDATED | listener::TASK) {
             return self.around.remark(method, params, None);
         }
-        let to = {
-            let waiting = self.waiting.lock();
-            let listeners = waiting.callers.values().filter_map(|waiter| waiter.listener.as_ref());
-            let mut callers = listeners.map(Listener::caller);
-            match callers.next() {
-                None => None,
-                Some(first) if callers.all(|caller| caller == first) => Some(Arc::clone(first)),
-                Some(_) => return,
-            }
-        };
-        self.around.remark(method, params, to);
+        let audience = in_flight::audience(self.waiting.lock().listeners().map(|(_, listener)| listener));
+        self.around.remark_to(audience, method, params);
     }
 
     fn listener(&self, id: u64) -> Option<Listener> {
@@ -345,31 +347,7 @@ impl Session {
 
     /// The caller in flight, when there is exactly one.
     fn only_listener(&self) -> Option<Listener> {
-        let waiting = self.waiting.lock();
-        let mut listeners = waiting.callers.values().filter_map(|waiter| waiter.listener.as_ref());
-        match (listeners.next(), listeners.next()) {
-            (Some(listener), None) => Some(listener.clone()),
-            _ => None,
-        }
-    }
-
-    /// Whose a question can be: that of the only call in flight. Where one caller has them all, it is the only one that
-    /// does not wait for an answer of his already, or, when all of them do, the youngest, which asks more than one thing.
-    fn meant(&self) -> Option<Listener> {
-        let waiting = self.waiting.lock();
-        let waiters = waiting.callers.iter();
-        let mut calls: Vec<_> = waiters.filter_map(|(id, waiter)| Some((*id, waiter.listener.as_ref()?))).collect();
-        calls.sort_unstable_by_key(|(id, _)| *id);
-        let (_, youngest) = calls.last()?;
-        if calls.iter().any(|(_, listener)| listener.caller() != youngest.caller()) {
-            return None;
-        }
-        let mut free = calls.iter().map(|(_, listener)| *listener).filter(|listener| !listener.is_asked());
-        match (free.next(), free.next()) {
-            (None, _) => Some(Listener::clone(youngest)),
-            (Some(only), None) => Some(only.clone()),
-            (Some(_), Some(_)) => None,
-        }
+        in_flight::only(self.waiting.lock().listeners().map(|(_, listener)| listener))
     }
 
     pub(super) fn has_roots(&self) -> bool {
@@ -378,7 +356,8 @@ impl Session {
 
     /// A question of the server, which names no request that caused it.
     fn asked(self: &Arc<Self>, id: rpc::Id, method: Arc<str>, params: Option<Raw>) {
-        let answered = match (&*method, self.meant().filter(|listener| listener.can_hear(&method))) {
+        let meant = in_flight::meant(self.waiting.lock().listeners());
+        let answered = match (&*method, meant.filter(|listener| listener.can_hear(&method))) {
             ("ping", _) => Ok(Raw::trusted("{}")),
             (listener::ROOTS, None) => Ok(self.around.roots()),
             (_, Some(listener)) if listener::can_be_relayed(&method) => match self.around.question() {
@@ -403,7 +382,7 @@ impl Session {
             Ok(result) => rpc::result(id, result),
             Err(error) => rpc::error(Some(id), error),
         };
-        if let Err(error) = self.outbox.send(None, line(frame)) {
+        if let Err(error) = self.outlet.send(None, line(frame)) {
             tracing::debug!(server = %self.name, %error, "an answer to the server could not be sent");
         }
     }
@@ -430,7 +409,7 @@ impl Drop for Place<'_> {
         if !listener.has_left() {
             self.session.doubt.notify_one();
         }
-        if self.session.outbox.retract(self.id) {
+        if self.session.outlet.retract(self.id) {
             return;
         }
         let params = json!({ "requestId": self.id, "reason": "the caller no longer waits" });

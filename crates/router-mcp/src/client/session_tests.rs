@@ -9,6 +9,7 @@ use crate::{
     client::{
         Protocol, QUESTIONS, Reach, ServerSpec, greet,
         lines::{Line, Lines},
+        outbox::Outbox,
     },
     fields,
 };
@@ -28,10 +29,10 @@ impl Talk {
         let (sender, receiver) = pipe::pipe().unwrap();
         let tasks = TaskTracker::new();
         let spec = ServerSpec { roots, ..ServerSpec::new("s", Reach::Absent(String::new())) };
-        let session = Session::new(&"s".into(), Outbox::new(sender), &Surroundings::new(&spec, &tasks));
-        let session = Arc::new(session);
-        let writing = Arc::clone(&session);
-        tasks.spawn(async move { writing.outbox().drain().await });
+        let outbox = Arc::new(Outbox::new(sender));
+        let outlet = Outlet::Pipe(Arc::clone(&outbox));
+        let session = Arc::new(Session::new(&"s".into(), outlet, &Surroundings::new(&spec, &tasks)));
+        tasks.spawn(async move { outbox.drain().await });
         Self { session, heard: Lines::new(receiver, 1 << 20) }
     }
 

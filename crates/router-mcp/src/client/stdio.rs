@@ -21,6 +21,7 @@ use super::{
     Surroundings,
     lines::{LINE_MAX, Line, Lines},
     outbox::Outbox,
+    outlet::Outlet,
     session::{Heard, Session},
     tail::Tail,
 };
@@ -112,12 +113,11 @@ impl Process {
             return Err(Error::new(Kind::Internal, "a process was started without its pipes"));
         };
         let input = stdin.into_owned_fd().and_then(pipe::Sender::from_owned_fd);
-        let outbox = Outbox::new(input.map_err(|error| not_started(program, error))?);
-        let session = Arc::new(Session::new(name, outbox, around));
+        let outbox = Arc::new(Outbox::new(input.map_err(|error| not_started(program, error))?));
+        let session = Arc::new(Session::new(name, Outlet::Pipe(Arc::clone(&outbox)), around));
         let last_words = Arc::clone(&around.complaints);
         last_words.begin();
-        let writing = Arc::clone(&session);
-        around.tasks.spawn(async move { writing.outbox().drain().await });
+        around.tasks.spawn(async move { outbox.drain().await });
         let listening =
             around.tasks.spawn(listen(Lines::new(stdout, LINE_MAX), Arc::clone(&session), Arc::clone(name)));
         let (tail, server) = (Arc::clone(&last_words), Arc::clone(name));

@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    fmt::{self, Write},
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -10,10 +11,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, future::BoxFuture, stream};
 use http_body::{Frame, SizeHint};
-use tokio::{
-    sync::mpsc,
-    time::{sleep, timeout},
-};
+use tokio::{sync::mpsc, time::timeout};
 
 use super::{listen::Listener, pieces::Pieces};
 use crate::rpc;
@@ -42,87 +40,100 @@ impl Body {
         Self(Kind::Whole(message))
     }
 
-    fn stream(events: impl Stream<Item = Bytes> + Send + 'static) -> Self {
-        Self(Kind::Stream(Box::pin(events)))
-    }
-
-    /// The notes about a request as they come, and at last its answer.
-    pub(super) fn of_request(
-        work: BoxFuture<'static, Bytes>,
-        notes: mpsc::Receiver<Bytes>,
-        first: Option<Bytes>,
-    ) -> Self {
-        let state = Request { work: Some(work), notes, first };
-        Self::stream(stream::unfold(state, |mut state| async { Some((state.next().await?, state)) }))
-    }
-
-    /// Changes, until somebody ends it.
-    pub(super) fn of_listener(listener: Listener) -> Self {
-        Self::stream(stream::unfold(listener, |mut listener| async {
-            let event = match timeout(KEEP_ALIVE, listener.next()).await {
-                Ok(message) => event(&message?),
+    /// Events as they come, and a comment now and then while none does.
+    pub(super) fn of(events: impl Events + 'static) -> Self {
+        Self(Kind::Stream(Box::pin(stream::unfold(events, |mut events| async {
+            let event = match timeout(KEEP_ALIVE, events.next()).await {
+                Ok(event) => event?,
                 Err(_) => ALIVE,
             };
-            Some((event, listener))
-        }))
+            Some((event, events))
+        }))))
     }
+}
+
+/// What comes as a stream of events.
+pub(super) trait Events: Send {
+    /// The next one, as it is written; `None` when it is over. Giving up the wait loses nothing.
+    fn next(&mut self) -> impl Future<Output = Option<Bytes>> + Send;
 }
 
 /// A comment, which readers skip.
 const ALIVE: Bytes = Bytes::from_static(b":\n\n");
 
-fn event(message: &Bytes) -> Bytes {
+/// One message as an event.
+pub(super) fn event(message: Bytes) -> Bytes {
     let mut event = BytesMut::with_capacity(message.len() + 32);
-    push_event(&mut event, message);
+    push_message(&mut event, message);
     event.freeze()
 }
 
-fn push_event(events: &mut BytesMut, message: &Bytes) {
-    events.extend_from_slice(b"event: message\ndata: ");
-    events.extend_from_slice(&rpc::one_line(Bytes::clone(message)));
-    events.extend_from_slice(b"\n\n");
+/// The same with an id, by which the stream can be gone on with behind it.
+pub(super) fn event_with(id: fmt::Arguments<'_>, message: Bytes) -> Bytes {
+    let mut event = BytesMut::with_capacity(message.len() + 64);
+    // Writing to memory does not fail.
+    let _ = writeln!(event, "id: {id}");
+    push_message(&mut event, message);
+    event.freeze()
 }
 
-/// A request whose answer has not come yet.
-struct Request {
+fn push_message(event: &mut BytesMut, message: Bytes) {
+    event.extend_from_slice(b"event: message\ndata: ");
+    event.extend_from_slice(&rpc::one_line(message));
+    event.extend_from_slice(b"\n\n");
+}
+
+/// The messages of a stream.
+pub(super) enum Source {
+    /// What is said about a request, and at last its answer.
+    Request(Request),
+    /// What changes, until somebody ends it.
+    Listener(Box<Listener>),
+}
+
+impl Source {
+    pub(super) async fn next(&mut self) -> Option<Bytes> {
+        match self {
+            Self::Request(request) => request.next().await,
+            Self::Listener(listener) => listener.next().await,
+        }
+    }
+}
+
+impl Events for Source {
+    async fn next(&mut self) -> Option<Bytes> {
+        Self::next(self).await.map(event)
+    }
+}
+
+/// A request whose answer has not gone yet.
+pub(super) struct Request {
     work: Option<BoxFuture<'static, Bytes>>,
     notes: mpsc::Receiver<Bytes>,
     first: Option<Bytes>,
-}
-
-enum Next {
-    Note(Bytes),
-    Answer(Bytes),
-    Silence,
+    answer: Option<Bytes>,
 }
 
 impl Request {
-    async fn next(&mut self) -> Option<Bytes> {
-        if let Some(first) = self.first.take() {
-            return Some(event(&first));
-        }
-        let next = tokio::select! {
-            biased;
-            Some(note) = self.notes.recv() => Next::Note(note),
-            answer = self.work.as_mut()? => Next::Answer(answer),
-            () = sleep(KEEP_ALIVE) => Next::Silence,
-        };
-        match next {
-            Next::Note(note) => Some(event(&note)),
-            Next::Silence => Some(ALIVE),
-            Next::Answer(answer) => Some(self.finish(&answer)),
-        }
+    /// `first` came out of `notes` already.
+    pub(super) fn new(work: BoxFuture<'static, Bytes>, notes: mpsc::Receiver<Bytes>, first: Option<Bytes>) -> Self {
+        Self { work: Some(work), notes, first, answer: None }
     }
 
     /// What was said before the answer goes before it.
-    fn finish(&mut self, answer: &Bytes) -> Bytes {
-        self.work = None;
-        let mut events = BytesMut::new();
-        while let Ok(note) = self.notes.try_recv() {
-            push_event(&mut events, &note);
+    async fn next(&mut self) -> Option<Bytes> {
+        if let Some(first) = self.first.take() {
+            return Some(first);
         }
-        push_event(&mut events, answer);
-        events.freeze()
+        if let Some(work) = &mut self.work {
+            tokio::select! {
+                biased;
+                Some(note) = self.notes.recv() => return Some(note),
+                answer = work => self.answer = Some(answer),
+            }
+            self.work = None;
+        }
+        self.notes.try_recv().ok().or_else(|| self.answer.take())
     }
 }
 

@@ -16,6 +16,8 @@ use crate::{
 pub(super) const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 /// The session of a legacy client.
 pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+/// Behind which event a stream that was cut is gone on with.
+pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
 

@@ -15,7 +15,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Body, Front, Outcome, Question, failure, headers,
+    Body, Front, Outcome, Question,
+    body::{Request, Source},
+    failure, headers,
+    kept::{CALL, STANDING},
     listen::Listener,
     meta::{META, Meta},
     origin::{Origin, Refusal, admit},
@@ -90,8 +93,17 @@ impl Front {
         }
         let accepts = Accepts::read(headers);
         let (out, notes) = mpsc::channel(NOTES);
+        let keeper = question.session.clone().filter(|_| !question.version.is_modern());
         let work = self.work(cx, question, out);
-        Ok(respond(work, notes, accepts).await)
+        let begun = match respond(work, notes, accepts).await {
+            Ok(whole) => return Ok(whole),
+            Err(begun) => begun,
+        };
+        let source = Source::Request(begun);
+        Ok(events(match keeper {
+            Some(session) => Body::of(self.kept(&session, CALL, source)),
+            None => Body::of(source),
+        }))
     }
 
     /// The answer in the making. Dropping it cancels a modern request; a legacy one goes on, as its protocol wants.
@@ -130,18 +142,30 @@ impl Front {
         }
         let until = (CancellationToken::new(), self.0.setup.closing.clone());
         let listener = Listener::subscribed(&self.0.setup.catalog, &question.id, question.params.as_ref(), until).await;
-        Ok(events(Body::of_listener(listener)))
+        Ok(events(Body::of(Source::Listener(Box::new(listener)))))
     }
 
-    /// The standing stream of a legacy session.
+    /// The standing stream of a legacy session, or the rest of one that was cut.
     fn stream(&self, cx: &Cx, headers: &HeaderMap) -> Result<Response<Body>, Refusal> {
         let Some(session) = self.session(headers, &cx.caller().name)? else { return Ok(not_allowed()) };
         if !Accepts::read(headers).events {
             return Err(not_acceptable());
         }
+        if let Some(last) = headers.get(headers::LAST_EVENT_ID) {
+            let last = last.to_str().unwrap_or_default();
+            if let Some(rest) = self.rest_of(&session, last) {
+                return Ok(events(Body::of(rest)));
+            }
+            // A standing stream can begin anew; what was said about a request is lost.
+            if !last.starts_with(STANDING) {
+                return Err(
+                    RpcError::new(code::INVALID_REQUEST, "what followed this event is not kept any more").into()
+                );
+            }
+        }
         let listener =
             Listener::standing(&self.0.setup.catalog, &session, session.over.clone(), self.0.setup.closing.clone());
-        Ok(events(Body::of_listener(listener)))
+        Ok(events(Body::of(self.kept(&session, STANDING, Source::Listener(Box::new(listener))))))
     }
 
     fn delete(&self, cx: &Cx, headers: &HeaderMap) -> Result<Response<Body>, Refusal> {
@@ -208,29 +232,30 @@ fn status_of(number: i64) -> StatusCode {
     }
 }
 
-/// One message when the answer comes first, which is the rule; events when something else does, or nothing for long.
+/// One message when the answer comes first, which is the rule; what has begun when something else does, or nothing for
+/// long.
 async fn respond(
     mut work: BoxFuture<'static, Answered>,
     mut notes: mpsc::Receiver<Bytes>,
     accepts: Accepts,
-) -> Response<Body> {
+) -> Result<Response<Body>, Request> {
     if !accepts.events {
         drop(notes);
-        return work.await.alone();
+        return Ok(work.await.alone());
     }
     let first = tokio::select! {
         biased;
         Some(note) = notes.recv() => Some(note),
         answered = &mut work => {
             if accepts.json && notes.is_empty() {
-                return answered.alone();
+                return Ok(answered.alone());
             }
             work = std::future::ready(answered).boxed();
             None
         }
         () = sleep(QUIET) => None,
     };
-    events(Body::of_request(work.map(|answered| answered.message.joined()).boxed(), notes, first))
+    Err(Request::new(work.map(|answered| answered.message.joined()).boxed(), notes, first))
 }
 
 /// What a client can read. One that does not say can read JSON.
@@ -255,7 +280,7 @@ impl Accepts {
     }
 }
 
-fn status(status: StatusCode) -> Response<Body> {
+pub(super) fn status(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
@@ -268,7 +293,7 @@ fn json(status: StatusCode, message: impl Into<Pieces>) -> Response<Body> {
     response
 }
 
-fn events(body: Body) -> Response<Body> {
+pub(super) fn events(body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -277,7 +302,7 @@ fn events(body: Body) -> Response<Body> {
     response
 }
 
-fn refused(id: Option<&Id>, refusal: &Refusal) -> Response<Body> {
+pub(super) fn refused(id: Option<&Id>, refusal: &Refusal) -> Response<Body> {
     json(refusal.status, rpc::error(id, &refusal.error))
 }
 

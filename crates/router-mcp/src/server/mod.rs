@@ -6,6 +6,7 @@ mod consent;
 mod failure;
 mod headers;
 mod http;
+mod kept;
 mod listen;
 mod meta;
 mod origin;
@@ -13,9 +14,11 @@ mod park;
 mod parts;
 mod peer;
 mod pieces;
+mod pipe;
 mod rounds;
 mod session;
 mod shape;
+mod sse;
 mod state;
 mod stdio;
 mod tasks;
@@ -24,7 +27,10 @@ mod tests;
 mod version;
 mod watches;
 
-use std::{pin::pin, sync::Arc};
+use std::{
+    pin::pin,
+    sync::{Arc, atomic::AtomicUsize},
+};
 
 use bytes::Bytes;
 use router_core::{
@@ -44,6 +50,7 @@ use self::{
     pieces::reply,
     session::{Hello, Session, Sessions},
     shape::Shape,
+    sse::Pipes,
     state::State,
     tasks::Talks,
     version::Version,
@@ -90,6 +97,10 @@ struct Endpoint {
     lot: Lot,
     /// Tasks that wait for them.
     talks: Talks,
+    /// How much is kept of streams whose clients may come back, in bytes.
+    kept: Arc<AtomicUsize>,
+    /// The clients of HTTP+SSE, by their sessions.
+    pipes: Pipes,
 }
 
 /// A request, and who asks in which revision.
@@ -135,6 +146,8 @@ impl Front {
             sessions: Sessions::default(),
             lot: Lot::default(),
             talks: Talks::default(),
+            kept: Arc::default(),
+            pipes: Pipes::default(),
         }))
     }
 

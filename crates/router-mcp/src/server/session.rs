@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{meta::Level, version::Version, watches::Watches};
+use super::{kept::Streams, meta::Level, version::Version, watches::Watches};
 use crate::{
     client::TASK,
     fields,
@@ -59,6 +59,8 @@ pub(super) struct Session {
     visits: Mutex<VecDeque<String>>,
     /// The resources that the client watches.
     pub(super) watches: Watches,
+    /// What was said of late, for when connections break.
+    pub(super) streams: Streams,
     /// Cancelled when the session is over.
     pub(super) over: CancellationToken,
 }
@@ -90,6 +92,7 @@ impl Session {
             next_ask: AtomicU64::new(1),
             visits: Mutex::default(),
             watches: Watches::default(),
+            streams: Streams::default(),
             over: CancellationToken::new(),
         }
     }
@@ -118,6 +121,11 @@ impl Session {
         self.level.store(level.number(), Ordering::Relaxed);
     }
 
+    /// The session is used although nothing is asked in it.
+    pub(super) fn touch(&self) {
+        *self.used.lock() = Instant::now();
+    }
+
     /// Makes a request known, so that its client can cancel it, for as long as the guard lives.
     pub(super) fn begin(self: &Arc<Self>, id: &Id, cancel: CancellationToken) -> Underway {
         self.calls.lock().insert(id.clone(), cancel);
@@ -143,14 +151,23 @@ impl Session {
         }
         let gone = || Error::new(Kind::Cancelled, format!("the client left before it answered {method}"));
         let question = rpc::request(number, method, Some(params));
-        match timeout(ASK_TIME, async { out.send(question).await.map_err(|_| gone()) }).await {
-            Ok(sent) => sent?,
+        let deaf =
+            |_| Error::new(Kind::Refused, format!("the client does not listen and cannot be asked for {method}"));
+        match timeout(ASK_TIME, out.send(question)).await {
+            Ok(sent) => sent.map_err(deaf)?,
             Err(_) => return Err(Error::new(Kind::Timeout, "the client does not read its stream")),
         }
-        match timeout(ASK_TIME, answer).await {
-            Ok(Ok(Ok(result))) => Ok(result),
-            Ok(Ok(Err(error))) => Err(super::failure::of_client(method, &error)),
-            Ok(Err(_)) => Err(gone()),
+        let answered = async {
+            tokio::select! {
+                biased;
+                answer = answer => answer.ok(),
+                () = out.closed() => None,
+            }
+        };
+        match timeout(ASK_TIME, answered).await {
+            Ok(Some(Ok(result))) => Ok(result),
+            Ok(Some(Err(error))) => Err(super::failure::of_client(method, &error)),
+            Ok(None) => Err(gone()),
             Err(_) => Err(Error::new(Kind::Timeout, format!("no answer of the client to {method} within 10 min"))),
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use router_mcp::client::{Endpoint, Program, Reach};
+use router_mcp::client::{Endpoint, Program, Reach, Transport};
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -63,7 +63,7 @@ impl Server {
         match self.way {
             Way::Http => {
                 let url = format!("http://{}/mcp", self.address).parse().unwrap();
-                Reach::Http(Endpoint { url, headers: Vec::new(), keyring: None })
+                Reach::Http(Endpoint { url, headers: Vec::new(), keyring: None, transport: Transport::Auto })
             }
             Way::Pipe => {
                 let args = vec!["wire".to_owned(), self.address.clone()];

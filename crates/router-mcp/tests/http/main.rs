@@ -16,7 +16,7 @@ use router_core::{
     tool::{Answer, ToolCall},
 };
 use router_mcp::{
-    client::{Endpoint, Era, Launch, McpServer, Protocol, Reach, ServerSpec, ServerState},
+    client::{Endpoint, Era, Launch, McpServer, Protocol, Reach, ServerSpec, ServerState, Transport},
     view::ServerView,
 };
 use serde_json::{Value, json};
@@ -76,8 +76,10 @@ impl Bench {
             }
         });
         let headers = vec![("authorization".parse().unwrap(), Secret::new("Bearer canary".to_owned()))];
-        let spec =
-            ServerSpec { protocol, ..ServerSpec::new("far", Reach::Http(Endpoint { url, headers, keyring: None })) };
+        let spec = ServerSpec {
+            protocol,
+            ..ServerSpec::new("far", Reach::Http(Endpoint { url, headers, keyring: None, transport: Transport::Auto }))
+        };
         let server = McpServer::start(spec, Launch::new("/none", []), &tasks, shutdown.clone());
         Self { server, seen, closed, tasks, shutdown }
     }
@@ -184,6 +186,7 @@ fn legacy(seen: &Seen, id: &str) -> String {
         "initialize" => result(seen, &greeting()).replacen("\r\n", &format!("\r\nmcp-session-id: {id}\r\n"), 1),
         "notifications/initialized" | "notifications/cancelled" => http("202 Accepted", "", ""),
         _ if seen.head.starts_with("DELETE") => http("200 OK", "", ""),
+        _ if seen.head.starts_with("GET") => http("405 Method Not Allowed", "", ""),
         _ => result(seen, &json!({ "by": seen.header("mcp-session-id") })),
     }
 }
@@ -195,16 +198,17 @@ async fn a_legacy_session_is_opened_kept_and_closed() {
     assert_eq!(answer.result.as_str(), r#"{"by":"s1"}"#);
     assert_eq!(bench.server.status().era, Some(Era::Legacy));
     bench.end().await;
-    assert_eq!(bench.asked(), ["server/discover", "initialize", "notifications/initialized", "tools/call", "DELETE"]);
+    let asked = ["server/discover", "initialize", "notifications/initialized", "GET", "tools/call", "DELETE"];
+    assert_eq!(bench.asked(), asked);
     let seen = bench.seen.lock();
-    let call = &seen[3];
+    let call = &seen[4];
     assert_eq!(call.body["params"], json!({ "name": "t", "arguments": {} }));
     assert_eq!(
         (call.header("mcp-protocol-version"), call.header("accept"), call.header("authorization")),
         (Some("2025-06-18"), Some("application/json, text/event-stream"), Some("Bearer canary"))
     );
     assert_eq!(call.header("mcp-method"), None);
-    assert_eq!(seen[4].header("mcp-session-id"), Some("s1"));
+    assert_eq!(seen[5].header("mcp-session-id"), Some("s1"));
 }
 
 #[tokio::test]
@@ -549,7 +553,10 @@ async fn a_server_that_is_not_there_is_not_sent_anything() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
     drop(listener);
-    let spec = ServerSpec::new("gone", Reach::Http(Endpoint { url, headers: Vec::new(), keyring: None }));
+    let spec = ServerSpec::new(
+        "gone",
+        Reach::Http(Endpoint { url, headers: Vec::new(), keyring: None, transport: Transport::Auto }),
+    );
     let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
     let server = McpServer::start(spec, Launch::new("/none", []), &tasks, shutdown.clone());
     let error = server.call(&cx(), ToolCall::new("t", None)).await.unwrap_err();

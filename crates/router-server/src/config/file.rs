@@ -57,8 +57,7 @@ section! {
         log: LogFile,
         /// The folder for what must survive a restart.
         state: FilePath,
-        /// What seals what clients bring back (`requestState`), so that replicas can read one another's, and what is kept
-        /// under `state`; one that ends with the process and one that lies there, otherwise.
+        /// Seals what clients bring back (`requestState`) and what is kept under `state`, so that replicas can read it.
         state_key: Hidden,
         /// The address under which the world reaches the router: people come back to it after they have signed in.
         public_url: Link,
@@ -254,8 +253,10 @@ section! {
         server_url as "serverUrl": Link,
         /// Further headers of every request.
         headers: Map<Hidden>,
-        /// The transport, as clients write it; `command` or `url` tell it already.
+        /// The transport, which `command` or `url` tell already, but for `sse`: straight to HTTP+SSE, that of 2024-11-05.
         transport as "type": Text,
+        /// The same, as other clients write it.
+        its_transport as "transport": Text,
         /// How the router signs in to it: `none`, or more; otherwise by OAuth, when the server asks for it.
         auth: Auth,
         /// Which era of MCP it speaks.
@@ -286,8 +287,7 @@ section! {
         disabled_tools as "disabledTools": Vec<Spanned<Text>>,
         /// Gemini's word for `disabledTools`.
         exclude_tools as "excludeTools": Vec<Spanned<Text>>,
-        /// What becomes of a tool that is not what it was; otherwise it is kept away until somebody approves it, or only
-        /// told where the server is `trusted`.
+        /// What becomes of a changed tool; otherwise it is kept away until approved, or only told where the server is `trusted`.
         pin: PinPolicy,
         /// Who has it to himself; otherwise nobody, and one process or session serves all.
         isolation: ServerIsolation,

@@ -13,7 +13,7 @@ use router_core::{
 use router_llm::{enhance::Template, models::Said};
 use router_mcp::{
     catalog::{Alias as ToolAlias, Filters, Lazy, Prefix, Terms as Offered},
-    client::{HealthCheck, InstanceLimits},
+    client::{HealthCheck, InstanceLimits, Transport},
     egress::Exempt,
     oauth::Terms,
 };
@@ -401,6 +401,8 @@ pub enum Launch {
         url: Address,
         /// Further headers of every request.
         headers: Vec<(String, Secret<String>)>,
+        /// How messages travel there.
+        transport: Transport,
     },
 }
 
@@ -415,7 +417,12 @@ impl fmt::Debug for Launch {
                 .field("env", env)
                 .field("cwd", cwd)
                 .finish(),
-            Self::Http { url, headers } => f.debug_struct("Http").field("url", url).field("headers", headers).finish(),
+            Self::Http { url, headers, transport } => f
+                .debug_struct("Http")
+                .field("url", url)
+                .field("headers", headers)
+                .field("transport", transport)
+                .finish(),
         }
     }
 }

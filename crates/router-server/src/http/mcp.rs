@@ -1,4 +1,5 @@
-//! `/mcp`, `/mcp/{server}` and `/mcp/v/{view}`: the doors of MCP over HTTP.
+//! `/mcp`, `/mcp/{server}` and `/mcp/v/{view}`: the doors of MCP over HTTP; and beside each, at `/sse`, the one for clients
+//! of 2024-11-05.
 
 use std::sync::Arc;
 
@@ -43,6 +44,31 @@ pub async fn view(
     enter(gateway.mcp.front(&visit.caller.name, Place::View(&view)), &visit, request).await
 }
 
+/// All servers as one, for clients of 2024-11-05.
+pub async fn all_sse(State(gateway): Gate, Extension(visit): Extension<Visit>, request: Request) -> Response<Body> {
+    enter_sse(gateway.mcp.front(&visit.caller.name, Place::All), &visit, request).await
+}
+
+/// One server, for them.
+pub async fn one_sse(
+    State(gateway): Gate,
+    Extension(visit): Extension<Visit>,
+    Path(server): Path<String>,
+    request: Request,
+) -> Response<Body> {
+    enter_sse(gateway.mcp.front(&visit.caller.name, Place::Server(&server)), &visit, request).await
+}
+
+/// A view, for them.
+pub async fn view_sse(
+    State(gateway): Gate,
+    Extension(visit): Extension<Visit>,
+    Path(view): Path<String>,
+    request: Request,
+) -> Response<Body> {
+    enter_sse(gateway.mcp.front(&visit.caller.name, Place::View(&view)), &visit, request).await
+}
+
 async fn enter(front: Result<&Arc<Front>>, visit: &Visit, request: Request) -> Response<Body> {
     let front = match front {
         Ok(front) => front,
@@ -55,6 +81,22 @@ async fn enter(front: Result<&Arc<Front>>, visit: &Visit, request: Request) -> R
             let provenance = response.extensions_mut().remove::<Provenance>().unwrap_or_default();
             visit.sign(response.headers_mut(), &provenance);
             response.map(Body::new)
+        }
+        Err(error) => reject(&error, reject::Shape::Rpc, visit),
+    }
+}
+
+async fn enter_sse(front: Result<&Arc<Front>>, visit: &Visit, request: Request) -> Response<Body> {
+    let front = match front {
+        Ok(front) => front,
+        Err(error) => return reject(&error, reject::Shape::Rpc, visit),
+    };
+    let (parts, body) = request.into_parts();
+    match read_body(&parts.headers, body, MCP_BYTES).await {
+        Ok(body) => {
+            // Whoever came below `/c/` posts there, too: his client resolves what has no path by where he came.
+            let path = if visit.by_path { "" } else { parts.uri.path() };
+            front.handle_sse(visit.cx.clone(), (&parts, path), body).await.map(Body::new)
         }
         Err(error) => reject(&error, reject::Shape::Rpc, visit),
     }

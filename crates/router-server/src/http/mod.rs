@@ -247,6 +247,9 @@ fn routes(gateway: Arc<Gateway>) -> Router {
         .route(sign_in::CALLBACK, get(oauth::callback))
         .route(sign_in::DESCRIPTION, get(oauth::description))
         .route("/mcp/v/{view}", axum::routing::any(mcp::view))
+        .route("/sse", axum::routing::any(mcp::all_sse))
+        .route("/sse/{server}", axum::routing::any(mcp::one_sse))
+        .route("/sse/v/{view}", axum::routing::any(mcp::view_sse))
         .route("/health", get(health::all))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
@@ -384,7 +387,7 @@ fn shape_of(path: &str) -> reject::Shape {
         reject::Shape::Dialect(&OPENAI_CHAT)
     } else if path.starts_with("/api/") {
         reject::Shape::Dialect(&OLLAMA)
-    } else if path == "/mcp" || path.starts_with("/mcp/") {
+    } else if matches!(path.split('/').nth(1), Some("mcp" | "sse")) {
         reject::Shape::Rpc
     } else {
         reject::Shape::Plain
@@ -405,6 +408,7 @@ fn route_label(path: &str) -> &'static str {
         "/v1/chat/completions",
         "/v1/responses",
         "/mcp",
+        "/sse",
         "/metrics",
         "/health",
         "/v1/models",
@@ -436,6 +440,8 @@ fn route_label(path: &str) -> &'static str {
         ("/v1/responses/", "/v1/responses/{id}"),
         ("/mcp/v/", "/mcp/v/{view}"),
         ("/mcp/", "/mcp/{server}"),
+        ("/sse/v/", "/sse/v/{view}"),
+        ("/sse/", "/sse/{server}"),
         ("/admin/servers", "/admin/servers"),
         ("/health/", "/health/{server}"),
     ];

@@ -256,13 +256,14 @@ fn spec(settings: &ServerSettings, office: &Arc<Office>, machine: &Machine) -> R
                 }
             }
         }
-        config::Launch::Http { url, headers } => Reach::Http(Endpoint {
+        config::Launch::Http { url, headers, transport } => Reach::Http(Endpoint {
             url: url.to_string().parse().context("its address")?,
             headers: headers
                 .iter()
                 .map(|(name, value)| Ok((name.parse().with_context(|| format!("header {name:?}"))?, value.clone())))
                 .collect::<Result<_>>()?,
             keyring: sign_in::keyring(settings, office)?,
+            transport: *transport,
         }),
     };
     let protocol = match settings.protocol {

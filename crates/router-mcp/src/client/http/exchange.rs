@@ -9,15 +9,11 @@ use http::{
 };
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use router_core::{Error, Kind, Outcome, Raw, Result};
+use router_core::{Error, Kind, Name, Outcome, Raw, Result};
+use tokio::sync::Notify;
 
 use super::{
-    super::{
-        Surroundings, answer,
-        listener::{self, Listener},
-        session::Reply,
-        watched::UPDATED,
-    },
+    super::{Endpoint, Surroundings, answer, session::Reply},
     proof,
     transport::Transport,
 };
@@ -29,7 +25,7 @@ use crate::{
 /// The largest answer, in bytes.
 const BODY_MAX: usize = 16 * 1024 * 1024;
 /// What is read of the body of a refusal.
-const REFUSAL_MAX: usize = 64 * 1024;
+pub(super) const REFUSAL_MAX: usize = 64 * 1024;
 
 /// A shorter word of a header stands in texts by chance.
 const SECRET_MIN: usize = 8;
@@ -57,8 +53,8 @@ pub(super) struct Asked {
 
 /// What hears the rest of what a server says while it answers.
 pub(super) trait Aside: Sync {
-    /// Who waits.
-    fn listener(&self) -> Option<&Listener>;
+    /// Something that wants no answer.
+    fn heard(&self, method: Arc<str>, params: Option<Raw>);
     /// A question back.
     fn asked(&self, asked: Asked);
 }
@@ -74,8 +70,8 @@ pub(super) enum Posted {
 }
 
 /// A status that says no.
-#[derive(Debug)]
-pub(super) struct Rejection {
+#[derive(Clone, Debug)]
+pub(in super::super) struct Rejection {
     pub(super) status: StatusCode,
     /// The JSON-RPC error in the body, where there is one.
     pub(super) error: Option<RpcError>,
@@ -85,6 +81,18 @@ pub(super) struct Rejection {
 }
 
 impl Post {
+    pub(super) fn new(name: &Name, endpoint: &Endpoint, around: &Surroundings) -> Result<Self> {
+        let mut headers = HeaderMap::new();
+        for (header, value) in &endpoint.headers {
+            let mut value = HeaderValue::from_str(value.expose())
+                .map_err(|_| Error::new(Kind::Invalid, format!("the header {header} cannot be sent")).at(name))?;
+            value.set_sensitive(true);
+            headers.insert(header.clone(), value);
+        }
+        let (url, keyring) = (endpoint.url.clone(), endpoint.keyring.clone());
+        Ok(Self { transport: Transport::to(&url)?, url, headers, keyring, around: around.clone() })
+    }
+
     /// Sends a request with the id `id`, or, without one, a message that needs no answer.
     pub(super) async fn send(
         &self,
@@ -100,7 +108,7 @@ impl Post {
         }
         let Some(id) = id else { return Ok(Posted::Accepted) };
         let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        let reply = if kind.starts_with("text/event-stream") {
+        let reply = if is_events(&response) {
             self.stream(response.into_body(), (id, &headers), aside).await?
         } else if kind.starts_with("application/json") {
             let body = collect(response.into_body(), BODY_MAX).await?;
@@ -111,11 +119,17 @@ impl Post {
         Ok(Posted::Answered(reply, session))
     }
 
-    /// Opens the standing stream of a session, and hears what comes until it ends.
-    pub(super) async fn overhear(&self, headers: HeaderMap, aside: &impl Aside) -> Result<Posted> {
-        let response = self.deliver(self.request(Method::GET, headers.clone(), Bytes::new())).await?;
+    /// Opens the standing stream of a session, and hears what comes until it ends. `answered` is told once the server has
+    /// said whether there is one.
+    pub(super) async fn overhear(&self, headers: HeaderMap, aside: &impl Aside, answered: &Notify) -> Result<Posted> {
+        let response = self.deliver(self.request(Method::GET, headers.clone(), Bytes::new())).await;
+        answered.notify_one();
+        let response = response?;
         if response.status() != StatusCode::OK {
             return Ok(Posted::Rejected(Rejection::read(response, &self.headers).await));
+        }
+        if !is_events(&response) {
+            return Ok(Posted::Accepted);
         }
         let reply = self.stream(response.into_body(), (NO_REQUEST, &headers), aside).await?;
         Ok(Posted::Answered(reply, None))
@@ -163,11 +177,7 @@ impl Post {
                 }
                 Message::Notification { method, params } => {
                     self.around.hear(&method, params.as_ref());
-                    let beside = matches!(&*method, listener::VISITED | listener::TASK | UPDATED);
-                    match aside.listener().filter(|_| !beside) {
-                        Some(listener) => listener.hear(method, params),
-                        None => self.around.remark(&method, params.as_ref(), None),
-                    }
+                    aside.heard(method, params);
                 }
                 Message::Request { id, method, params } => aside.asked(Asked { id, method, params }),
             }
@@ -176,11 +186,17 @@ impl Post {
     }
 }
 
+/// Whether a response is a stream of events.
+pub(super) fn is_events(response: &Response<Incoming>) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+}
+
 pub(super) fn unanswered(why: &str) -> Error {
     Error::new(Kind::Protocol, format!("no answer that can be read: {why}"))
 }
 
-async fn collect(mut body: Incoming, max: usize) -> Result<Bytes> {
+pub(super) async fn collect(mut body: Incoming, max: usize) -> Result<Bytes> {
     let mut pieces = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| unanswered("the body broke off").because(error))?;
@@ -204,7 +220,7 @@ fn without(body: Bytes, secrets: &HeaderMap) -> Bytes {
 }
 
 impl Rejection {
-    async fn read(response: Response<Incoming>, secrets: &HeaderMap) -> Self {
+    pub(super) async fn read(response: Response<Incoming>, secrets: &HeaderMap) -> Self {
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|wait| wait.to_str().ok()?.parse().ok());
         let body = collect(response.into_body(), REFUSAL_MAX).await.unwrap_or_default();
@@ -233,8 +249,13 @@ impl Rejection {
         self.status == StatusCode::NOT_FOUND
     }
 
+    /// Whether the server may be one of the older transport, which takes no messages at the address of its stream.
+    pub(in super::super) fn may_be_older(&self) -> bool {
+        matches!(self.status.as_u16(), 400 | 404 | 405)
+    }
+
     /// What the caller is told.
-    pub(super) fn into_error(self) -> Error {
+    pub(in super::super) fn into_error(self) -> Error {
         let status = self.status.as_u16();
         if matches!(status, 401 | 403) {
             let message = format!("the server refuses our credential (HTTP {status})");

@@ -1,8 +1,10 @@
 //! A server that somebody else runs, over Streamable HTTP: a request of ours is a request of HTTP.
 
+mod asides;
 mod exchange;
 mod headers;
 mod mirrored;
+mod older;
 mod proof;
 mod resume;
 mod sse;
@@ -20,20 +22,24 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use router_core::{Cx, Error, Kind, Name, Outcome, Raw, Repeat, Result, tool::Answer};
-use serde_json::json;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout, timeout_at},
+};
 
+pub(super) use self::older::Older;
 use self::{
-    exchange::{Aside, Asked, Post, Posted, Rejection, SESSION_ID},
+    asides::{Call, Nobody, Place, Standing},
+    exchange::{Post, Posted, Rejection, SESSION_ID},
     mirrored::Mirrored,
-    transport::Transport,
 };
 use super::{
     Endpoint, Question, Surroundings, answer,
     eras::{
         self, DISCOVER, Era, Greeting, INITIALIZE, INITIALIZED, Protocol, Request, discover_params, initialize_params,
     },
-    listener::{self, Listener},
+    in_flight::InFlight,
+    listener::Listener,
     loudness::{Loudness, SET_LEVEL},
     news::{Ended, LISTEN},
     session::{AFTER_DEADLINE, Reply},
@@ -48,13 +54,15 @@ const ASIDE_MAX: Duration = Duration::from_secs(5);
 const FAREWELL_MAX: Duration = Duration::from_secs(2);
 /// How many pages of tools are read to learn what their calls repeat in headers.
 const PAGES_MAX: usize = 20;
+/// How long the server may take to say whether it has a standing stream before it counts as met without.
+const STANDING_MAX: Duration = Duration::from_secs(1);
 
 const TOOLS: &str = "tools/list";
 
 /// A server over HTTP.
 pub(crate) struct Remote {
     name: Name,
-    post: Post,
+    post: Arc<Post>,
     mirrored: Mirrored,
     met: ArcSwapOption<Met>,
     /// Held while a lost session is replaced, so that everybody who lost it gets the same new one.
@@ -65,6 +73,12 @@ pub(crate) struct Remote {
     heard: AtomicU64,
     /// How many callers wait.
     waiting: AtomicUsize,
+    /// Those of a legacy session, whom its standing stream may be about.
+    calls: InFlight,
+    /// The server has said whether it has a standing stream.
+    stands: Notify,
+    /// The session has been replaced.
+    renewed: Notify,
     around: Surroundings,
 }
 
@@ -104,24 +118,9 @@ impl From<Error> for Failure {
 
 impl Remote {
     pub(super) fn new(name: &Name, endpoint: &Endpoint, around: &Surroundings) -> Result<Self> {
-        let mut headers = HeaderMap::new();
-        for (header, value) in &endpoint.headers {
-            let mut value = HeaderValue::from_str(value.expose())
-                .map_err(|_| Error::new(Kind::Invalid, format!("the header {header} cannot be sent")).at(name))?;
-            value.set_sensitive(true);
-            headers.insert(header.clone(), value);
-        }
-        let transport = Transport::to(&endpoint.url)?;
-        let post = Post {
-            url: endpoint.url.clone(),
-            headers,
-            transport,
-            keyring: endpoint.keyring.clone(),
-            around: around.clone(),
-        };
         Ok(Self {
             name: Arc::clone(name),
-            post,
+            post: Arc::new(Post::new(name, endpoint, around)?),
             mirrored: Mirrored::default(),
             met: ArcSwapOption::empty(),
             renewal: tokio::sync::Mutex::default(),
@@ -129,17 +128,25 @@ impl Remote {
             next: AtomicU64::new(1),
             heard: AtomicU64::new(0),
             waiting: AtomicUsize::new(0),
+            calls: InFlight::default(),
+            stands: Notify::new(),
+            renewed: Notify::new(),
             around: around.clone(),
         })
     }
 
-    /// Finds out what the server speaks.
-    pub(super) async fn greet(&self, protocol: Protocol, until: Instant) -> Result<Greeting> {
+    /// The same server over the older transport.
+    pub(super) fn older(&self) -> Older {
+        Older::start(&self.name, Arc::clone(&self.post), &self.around)
+    }
+
+    /// Finds out what the server speaks, unless it would not have the question.
+    pub(super) async fn greet(&self, protocol: Protocol, until: Instant) -> Result<Result<Greeting, Rejection>> {
         let greeting = async {
             match protocol {
                 Protocol::Auto => self.probe().await,
                 Protocol::Legacy => self.initialize().await,
-                Protocol::Modern => self.discovered().await?.map_err(Rejection::into_error),
+                Protocol::Modern => self.discovered().await,
             }
         };
         let late = |_| Error::new(Kind::Unavailable, "the server did not answer its first question");
@@ -147,11 +154,11 @@ impl Remote {
     }
 
     /// The modern question first. A refused credential, a busy server or a dead one tell nothing about eras.
-    async fn probe(&self) -> Result<Greeting> {
+    async fn probe(&self) -> Result<Result<Greeting, Rejection>> {
         let modern = match self.discovered().await {
-            Ok(Ok(greeting)) => return Ok(greeting),
+            Ok(Ok(greeting)) => return Ok(Ok(greeting)),
             Ok(Err(rejection)) if matches!(rejection.status.as_u16(), 401 | 403 | 429 | 500..) => {
-                return Err(rejection.into_error());
+                return Ok(Err(rejection));
             }
             Ok(Err(rejection)) => match rejection.code() {
                 Some(code::HEADER_MISMATCH | code::MISSING_CAPABILITY) => true,
@@ -162,14 +169,18 @@ impl Remote {
             Err(error) if error.kind() == Kind::Protocol => false,
             Err(error) => return Err(error),
         };
-        match self.initialize().await {
-            Err(error) if modern && !error.is_fault() => {
-                let greeting = Greeting::unspoken();
-                self.met.store(Some(Arc::new(Met { greeting: greeting.clone(), session: None })));
-                Ok(greeting)
-            }
-            found => found,
+        let found = self.initialize().await;
+        let is_refused = match &found {
+            Ok(Ok(_)) => false,
+            Ok(Err(rejection)) => !rejection.clone().into_error().is_fault(),
+            Err(error) => !error.is_fault(),
+        };
+        if modern && is_refused {
+            let greeting = Greeting::unspoken();
+            self.met.store(Some(Arc::new(Met { greeting: greeting.clone(), session: None })));
+            return Ok(Ok(greeting));
         }
+        found
     }
 
     /// A server that refuses our version and names it among its own means it the second time.
@@ -198,26 +209,26 @@ impl Remote {
         Ok(Ok(greeting))
     }
 
-    async fn initialize(&self) -> Result<Greeting> {
+    async fn initialize(&self) -> Result<Result<Greeting, Rejection>> {
         let (reply, session) = match self
             .exchange((INITIALIZE, &initialize_params(self.around.roots.is_some())), HeaderMap::new())
             .await?
         {
             Posted::Answered(reply, session) => (reply, session),
-            Posted::Rejected(rejection) => return Err(rejection.into_error()),
+            Posted::Rejected(rejection) => return Ok(Err(rejection)),
             Posted::Accepted => return Err(Error::new(Kind::Protocol, "the server took a question without an answer")),
         };
         let greeting = Greeting::from_initialize(&reply.map_err(|error| answer::failure(&error))?)?;
         let met = Met { greeting: greeting.clone(), session };
-        self.post.send(rpc::notification(INITIALIZED, None), met.headers(), None, &Nobody).await?;
+        self.post.send(rpc::notification(INITIALIZED, None), met.headers(), None, &Nobody(self)).await?;
         self.met.store(Some(Arc::new(met)));
         self.loudness.forget();
-        Ok(greeting)
+        Ok(Ok(greeting))
     }
 
     async fn exchange(&self, (method, params): (&str, &Raw), headers: HeaderMap) -> Result<Posted> {
         let id = self.next_id();
-        self.post.send(rpc::request(id, method, Some(params)), headers, Some(id), &Nobody).await
+        self.post.send(rpc::request(id, method, Some(params)), headers, Some(id), &Nobody(self)).await
     }
 
     /// Asks on behalf of a caller. Dropping the future tells the server that nobody waits any more.
@@ -294,10 +305,9 @@ impl Remote {
             }
         }
         let Request { method, params, token, from } = request;
-        let call = Call { remote: Arc::clone(self), met: Arc::clone(met), listener: Some(Listener::new(cx, token)) };
+        let call = Call { remote: Arc::clone(self), met: Arc::clone(met), listener: Listener::new(cx, token) };
         let body = rpc::request(id, &method, Some(&params));
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        let mut place = Place { call: &call, id, done: false };
+        let mut place = Place::of(&call, id);
         let posted = self.post.send(body, headers, Some(id), &call).await;
         place.done = true;
         drop(place);
@@ -360,21 +370,33 @@ impl Remote {
                 if let Some(turn) = turn {
                     self.around.watched.listens(id, turn);
                 }
-                self.post.send(rpc::request(id, LISTEN, Some(params)), headers, Some(id), &Nobody).await
+                self.post.send(rpc::request(id, LISTEN, Some(params)), headers, Some(id), &Nobody(self)).await
             }
             Era::Legacy => {
-                let standing = Call { remote: Arc::clone(self), met: Arc::clone(&met), listener: None };
-                self.post.overhear(met.headers(), &standing).await
+                let standing = Standing { remote: Arc::clone(self), met: Arc::clone(&met) };
+                tokio::select! {
+                    heard = self.post.overhear(met.headers(), &standing, &self.stands) => heard,
+                    () = self.renewed.notified() => return Ended::Broke,
+                }
             }
         };
         match heard {
             Ok(Posted::Rejected(rejection)) => match rejection.status.as_u16() {
                 404 if met.session.is_some() => Ended::Broke,
-                429 | 500.. => Ended::Broke,
+                // Another stream of ours, whose end the server has not noticed yet, is in the way.
+                409 | 429 | 500.. => Ended::Broke,
                 _ => Ended::ForGood,
             },
             Ok(Posted::Answered(Err(error), _)) => Ended::by(&error),
-            Ok(Posted::Answered(Ok(_), _) | Posted::Accepted) | Err(_) => Ended::Broke,
+            Ok(Posted::Accepted) => Ended::ForGood,
+            Ok(Posted::Answered(Ok(_), _)) | Err(_) => Ended::Broke,
+        }
+    }
+
+    /// Waits until a legacy server can ask whoever calls it, on its standing stream; or has none, or lets us wait for it.
+    pub(super) async fn stands(&self) {
+        if self.met().is_ok_and(|met| met.greeting.era == Era::Legacy) {
+            let _ = timeout(STANDING_MAX, self.stands.notified()).await;
         }
     }
 
@@ -401,7 +423,9 @@ impl Remote {
         if !Arc::ptr_eq(&met, lost) {
             return Ok(met);
         }
-        self.initialize().await.map_err(|error| error.outcome_is(Outcome::NotSent))?;
+        let met = self.initialize().await.and_then(|met| met.map_err(Rejection::into_error));
+        met.map_err(|error| error.outcome_is(Outcome::NotSent))?;
+        self.renewed.notify_waiters();
         self.around.changes.tell();
         self.around.watched.begin_anew();
         self.met()
@@ -438,7 +462,7 @@ impl Remote {
     }
 
     async fn tell(self: Arc<Self>, met: Arc<Met>, message: Bytes) {
-        let _ = timeout(ASIDE_MAX, self.post.send(message, met.headers(), None, &Nobody)).await;
+        let _ = timeout(ASIDE_MAX, self.post.send(message, met.headers(), None, &Nobody(&self))).await;
     }
 }
 
@@ -454,74 +478,5 @@ impl Rejection {
 
     fn from_reply(error: rpc::RpcError) -> Self {
         Self { status: http::StatusCode::OK, error: Some(error), text: String::new(), retry_after: None }
-    }
-}
-
-/// A request of a caller, on its way; or nobody's.
-struct Call {
-    remote: Arc<Remote>,
-    met: Arc<Met>,
-    /// None for the stream on which a server speaks unasked.
-    listener: Option<Listener>,
-}
-
-impl Aside for Call {
-    fn listener(&self) -> Option<&Listener> {
-        self.listener.as_ref()
-    }
-
-    /// Each answer is a request of ours: a server that asks without end is not answered without end.
-    fn asked(&self, Asked { id, method, params }: Asked) {
-        let (remote, met) = (Arc::clone(&self.remote), Arc::clone(&self.met));
-        let Some(place) = remote.around.question() else {
-            return tracing::debug!(%method, "not answered: the server asks too much at once");
-        };
-        let listener = self.listener.clone().filter(|listener| listener.can_hear(&method));
-        self.remote.around.tasks.spawn(async move {
-            let answered = match listener {
-                _ if &*method == "ping" => Ok(fields::empty()),
-                None if &*method == listener::ROOTS => Ok(remote.around.roots()),
-                Some(listener) if listener::can_be_relayed(&method) => listener.answer(&method, params).await,
-                Some(_) | None => Err(listener::cannot(&method)),
-            };
-            let message = match &answered {
-                Ok(result) => rpc::result(&id, result),
-                Err(error) => rpc::error(Some(&id), error),
-            };
-            remote.tell(met, message).await;
-            drop(place);
-        });
-    }
-}
-
-/// Our own requests: nobody hears what else the server says.
-struct Nobody;
-
-impl Aside for Nobody {
-    fn listener(&self) -> Option<&Listener> {
-        None
-    }
-
-    fn asked(&self, _: Asked) {}
-}
-
-/// A request in flight. Given up, it is cancelled: a modern server sees its stream close, a legacy one has to be told.
-struct Place<'a> {
-    call: &'a Call,
-    id: u64,
-    /// Nothing is left to be cancelled.
-    done: bool,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let call = self.call;
-        call.remote.waiting.fetch_sub(1, Ordering::Relaxed);
-        if self.done || call.met.greeting.era == Era::Modern {
-            return;
-        }
-        let params = json!({ "requestId": self.id, "reason": "the caller no longer waits" });
-        let message = rpc::notification("notifications/cancelled", Some(&Raw::trusted(params.to_string())));
-        call.remote.aside(&call.met, message);
     }
 }

@@ -4,7 +4,7 @@
 use std::{ops::ControlFlow, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Method, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use router_core::{Error, Result};
@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use super::{
     super::session::Reply,
-    exchange::{Aside, Post, unanswered},
+    exchange::{Aside, Post, is_events, unanswered},
     headers,
     sse::{EVENT_MAX, Events, TooLarge},
 };
@@ -81,10 +81,8 @@ impl Post {
             let Ok(response) = self.deliver(self.request(Method::GET, headers.clone(), Bytes::new())).await else {
                 continue;
             };
-            let kind =
-                response.headers().get(CONTENT_TYPE).map(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
-            match (response.status(), kind) {
-                (StatusCode::OK, Some(true)) => return Ok(response.into_body()),
+            match (response.status(), is_events(&response)) {
+                (StatusCode::OK, true) => return Ok(response.into_body()),
                 (status, _) if status.is_server_error() => {}
                 _ => return Err(cut),
             }

@@ -23,12 +23,26 @@ pub(super) struct Events {
     /// The last line ended with a carriage return: a line feed right behind it belongs to that.
     after_return: bool,
     begun: bool,
+    /// What the event that is being read is called.
+    called: Called,
+    /// What the last one was called.
+    was_called: Called,
     /// The id of the event that is being read, or of the last that had one.
     id: Option<HeaderValue>,
     /// The id of the last event that was read whole.
     last_id: Option<HeaderValue>,
     /// How long the server wants us to stay away before we come back.
     retry: Option<Duration>,
+}
+
+/// The name of an event.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Called {
+    /// Whatever else its name is.
+    #[default]
+    Message,
+    /// It tells where messages are to go.
+    Endpoint,
 }
 
 impl Events {
@@ -40,6 +54,11 @@ impl Events {
     /// The rest comes on another stream: what was half read of this one comes again.
     pub(super) fn begin_anew(&mut self) {
         *self = Self { id: self.last_id.clone(), last_id: self.last_id.take(), retry: self.retry, ..Self::default() };
+    }
+
+    /// Whether the last event told where messages are to go, as the older transport begins.
+    pub(super) fn was_endpoint(&self) -> bool {
+        self.was_called == Called::Endpoint
     }
 
     /// Where the stream can be gone on with.
@@ -57,6 +76,7 @@ impl Events {
         while let Some(line) = self.line() {
             if line.is_empty() {
                 self.last_id.clone_from(&self.id);
+                self.was_called = std::mem::take(&mut self.called);
                 if std::mem::take(&mut self.has_data) {
                     return Ok(Some(self.data.split().freeze()));
                 }
@@ -79,6 +99,7 @@ impl Events {
         let value = value.strip_prefix(b" ").unwrap_or(value);
         match name {
             b"data" => self.datum(value),
+            b"event" => self.called = if value == b"endpoint" { Called::Endpoint } else { Called::Message },
             b"id" if value.is_empty() => self.id = None,
             // One that cannot be sent back is of no use.
             b"id" => self.id = HeaderValue::from_bytes(value).ok(),
@@ -152,6 +173,14 @@ mod tests {
         ] {
             assert_eq!(split(&[stream.as_bytes()]), expected, "{stream:?}");
         }
+    }
+
+    #[test]
+    fn an_event_may_tell_where_messages_go() {
+        let mut events = Events::default();
+        events.push(b"event: endpoint\ndata: /messages\n\ndata: {}\n\nevent:endpoint\ndata: /again\n\n");
+        let told: Vec<_> = std::iter::from_fn(|| Some((events.next().unwrap()?, events.was_endpoint()))).collect();
+        assert_eq!(told, [("/messages".into(), true), ("{}".into(), false), ("/again".into(), true)]);
     }
 
     #[test]

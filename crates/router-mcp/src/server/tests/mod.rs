@@ -2,7 +2,9 @@
 
 mod http;
 mod input;
+mod kept;
 mod pipe;
+mod sse;
 mod tasks;
 mod watching;
 
@@ -99,7 +101,7 @@ fn front(offers: Vec<Offer>) -> (Front, CancellationToken) {
 
 fn cx(caller: &str) -> Cx {
     let caller = Caller { name: caller.into(), ..Caller::anonymous("test") };
-    Cx::new(Arc::new(caller), Duration::from_mins(1))
+    Cx::new(Arc::new(caller), Duration::from_mins(10))
 }
 
 const BOTH: &str = "application/json, text/event-stream";
@@ -155,14 +157,28 @@ impl Heard {
     /// The messages of a stream of events.
     fn events(&self) -> Vec<&str> {
         assert_eq!(self.headers["content-type"], "text/event-stream");
-        let events = self.body.split("\n\n").filter(|event| !event.is_empty());
-        events.map(|event| event.strip_prefix("event: message\ndata: ").unwrap()).collect()
+        self.body.split("\n\n").filter(|event| !event.is_empty() && !opens(event)).map(datum).collect()
     }
 }
 
-/// The next event of a stream.
+/// The next message of a stream, or a comment.
 async fn next(body: &mut Body) -> Option<String> {
+    let event = next_event(body).await?;
+    if opens(&event) { next_event(body).await } else { Some(event) }.map(|event| datum(&event).trim_end().to_owned())
+}
+
+/// The next event, as it is written.
+async fn next_event(body: &mut Body) -> Option<String> {
     let frame = body.frame().await?.unwrap().into_data().unwrap();
-    let event = String::from_utf8(frame.to_vec()).unwrap();
-    Some(event.strip_prefix("event: message\ndata: ").unwrap_or(&event).trim_end().to_owned())
+    Some(String::from_utf8(frame.to_vec()).unwrap())
+}
+
+/// Whether an event only tells from where on the stream can be gone on with.
+fn opens(event: &str) -> bool {
+    event.contains("\nretry: ")
+}
+
+/// What an event tells, whatever its id.
+fn datum(event: &str) -> &str {
+    event.split_once("event: message\ndata: ").map_or(event, |(_, datum)| datum)
 }

@@ -3,11 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use router_core::{Secret, layer::cache::CachePolicy};
-use router_mcp::oauth::Per;
+use router_mcp::{client::Transport, oauth::Per};
 
 use super::{
     super::{
-        address::Address,
         environment::{CACHE_MAX_SIZE, CACHE_TTL},
         file::{Assigned, CacheFile, Command, Server, ServerFile, Standby, StandbyFile},
         leaf::{FilePath, Hidden, Link, Positive, Text},
@@ -37,6 +36,7 @@ struct LaunchFile {
     cwd: Option<Spanned<FilePath>>,
     url: Option<Spanned<Link>>,
     headers: Option<Spanned<Map<Hidden>>>,
+    transport: Transport,
 }
 
 impl Build<'_> {
@@ -88,11 +88,12 @@ impl Build<'_> {
     }
 
     fn server(&mut self, named: &str, at: &At, file: ServerFile) -> Option<ServerSettings> {
-        let ServerFile { command, args, env, cwd, url, http_url, server_url, headers, transport, .. } = file;
+        let ServerFile { command, args, env, cwd, url, http_url, server_url, headers, .. } = file;
         let url = url.or(http_url).or(server_url);
-        self.check_transport(transport.as_ref(), command.is_some());
+        let written = file.transport.or(file.its_transport);
+        let transport = self.transport(written.as_ref(), command.is_some());
         let auth = self.auth(file.auth, url.is_some(), headers.as_ref());
-        let launch = self.launch(at, LaunchFile { command, args, env, cwd, url, headers });
+        let launch = self.launch(at, LaunchFile { command, args, env, cwd, url, headers, transport });
         let pipe = matches!(launch, Some(Launch::Stdio { .. }));
         let guard = GuardSettings {
             breaker: self.breaker(file.breaker),
@@ -150,25 +151,21 @@ impl Build<'_> {
         roots
     }
 
-    /// The transport is told by `command` or `url`; what clients write beside it is only compared.
-    fn check_transport(&mut self, transport: Option<&Spanned<Text>>, starts: bool) {
-        let Some(Spanned { value: Text(written), at }) = transport else { return };
+    /// The transport is told by `command` or `url`; of what clients write beside it only `sse` tells something more.
+    fn transport(&mut self, written: Option<&Spanned<Text>>, starts: bool) -> Transport {
+        let Some(Spanned { value: Text(written), at }) = written else { return Transport::Auto };
         match (written.to_ascii_lowercase().as_str(), starts) {
             ("stdio" | "local" | "command", true)
             | ("http" | "streamable-http" | "streamablehttp" | "streamable_http" | "remote", false) => {}
-            ("sse", false) => {
-                self.findings.warning(
-                    at,
-                    "the older transport of this name is not spoken; Streamable HTTP is tried at the address",
-                );
-            }
+            ("sse", false) => return Transport::Sse,
             (_, true) => drop(self.findings.warning(at, format!("\"{written}\" has no effect: there is a command"))),
             (_, false) => drop(self.findings.warning(at, format!("\"{written}\" has no effect: there is no command"))),
         }
+        Transport::Auto
     }
 
     fn launch(&mut self, at: &At, file: LaunchFile) -> Option<Launch> {
-        let LaunchFile { command, args, env, cwd, url, headers } = file;
+        let LaunchFile { command, args, env, cwd, url, headers, transport } = file;
         match (command, url) {
             (Some(_), Some(url)) => {
                 self.findings.problem(&url.at, "there is a command, too").remedy("keep the one or the other");
@@ -183,7 +180,7 @@ impl Build<'_> {
             (None, Some(url)) => {
                 let told = [args.map(|args| args.at), env.map(|env| env.at), cwd.map(|cwd| cwd.at)];
                 self.no_effect(&told, "the server is called, not started");
-                Some(self.called(url.value.0, headers))
+                Some(Launch::Http { url: url.value.0, headers: self.headers(headers), transport })
             }
             (Some(command), None) => {
                 self.no_effect(&[headers.map(|headers| headers.at)], "the server is started, not called");
@@ -196,10 +193,6 @@ impl Build<'_> {
         for at in places.iter().flatten() {
             self.findings.warning(at, format!("this has no effect: {why}"));
         }
-    }
-
-    fn called(&mut self, url: Address, headers: Option<Spanned<Map<Hidden>>>) -> Launch {
-        Launch::Http { url, headers: self.headers(headers) }
     }
 
     fn started(

@@ -188,7 +188,7 @@ clients: { raycast: { model: fats, rewrite_model: echo/one } }
 keys: [{ name: me, key: short }]
 mcpServers:
   a b: { command: x, type: http, timeout: 60, autoApprove: [y], someEditorsKey: 1, headers: { A: b } }
-  c: { url: "https://example.com/mcp", type: sse, timeout: 30000, args: [x], on_error: [stale, { backup: ./none }] }
+  c: { url: "https://example.com/mcp", type: ws, timeout: 30000, args: [x], on_error: [stale, { backup: ./none }] }
   d: { command: z, disabled: true, env: { TOKEN: "${UNSET}" } }
 "#;
     let (config, warnings) = loaded(&Case { text, ..Case::default() });

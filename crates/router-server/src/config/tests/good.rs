@@ -20,7 +20,10 @@ use crate::config::{
         Timeouts, Upkeep,
     },
 };
-use router_mcp::catalog::{Filter, Filters, Lazy, Terms};
+use router_mcp::{
+    catalog::{Filter, Filters, Lazy, Terms},
+    client::Transport,
+};
 
 fn address(text: &str) -> Address {
     Address::parse(text).unwrap()
@@ -108,7 +111,7 @@ pub(super) fn server(name: &str, command: &str) -> ServerSettings {
 
 fn called(name: &str, url: &str) -> ServerSettings {
     ServerSettings {
-        launch: Launch::Http { url: address(url), headers: Vec::new() },
+        launch: Launch::Http { url: address(url), headers: Vec::new(), transport: Transport::Auto },
         guard: guard(),
         auth: Some(SignIn::default()),
         ..server(name, "")
@@ -272,6 +275,21 @@ fn a_variable_goes_before_the_file_and_says_so() {
 }
 
 #[test]
+fn a_server_is_called_by_several_words() {
+    let url = "https://e.example/sse";
+    let launch = Launch::Http { url: address(url), headers: Vec::new(), transport: Transport::Sse };
+    let expected = ServerSettings { launch, ..called("a", url) };
+    assert_eq!(
+        load("mcpServers: { a: { serverUrl: https://e.example/mcp } }").servers,
+        [called("a", "https://e.example/mcp")]
+    );
+    for word in ["type: sse", "type: SSE", "transport: sse"] {
+        let text = format!("mcpServers: {{ a: {{ url: \"{url}\", {word} }} }}");
+        assert_eq!(load(&text).servers, std::slice::from_ref(&expected), "{word}");
+    }
+}
+
+#[test]
 fn servers_of_a_file() {
     let launch = |command: &str, args: &[&str], env: Pairs<'_>, cwd: Option<&str>| Launch::Stdio {
         command: command.into(),
@@ -282,6 +300,7 @@ fn servers_of_a_file() {
     let http = |url, headers: &[(&str, &str)]| Launch::Http {
         url: address(url),
         headers: headers.iter().map(|(name, value)| ((*name).into(), secret(value))).collect(),
+        transport: Transport::Auto,
     };
     let rows: Vec<(&str, ServerSettings)> = vec![
         ("{ command: uvx }", server("a", "uvx")),
@@ -299,7 +318,6 @@ fn servers_of_a_file() {
         ),
         ("{ url: https://e.example/mcp }", called("a", "https://e.example/mcp")),
         ("{ httpUrl: https://e.example/mcp, type: http }", called("a", "https://e.example/mcp")),
-        ("{ serverUrl: https://e.example/mcp }", called("a", "https://e.example/mcp")),
         (
             "{ url: https://e.example/mcp, headers: { Authorization: \"Bearer ${KEY}\" } }",
             ServerSettings {
