@@ -157,7 +157,7 @@ impl ServerView for Door {
         self.0.remarks.subscribe()
     }
 
-    fn watch(&self, uri: &str) -> BoxFuture<'static, Result<Watch>> {
+    fn watch(&self, _: &Cx, uri: &str) -> BoxFuture<'static, Result<Watch>> {
         let watch = Watch::of_nobody(uri);
         self.0.asked.lock().push(format!("watch {uri}"));
         async move { if watch.uri().starts_with("no:") { Err(refusal(-32602, "no such resource")) } else { Ok(watch) } }

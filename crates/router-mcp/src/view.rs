@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use router_core::{Note, Raw, Result};
+use router_core::{Cx, Note, Raw, Result};
 use tokio::sync::{broadcast, watch};
 
 use crate::client::{ServerState, Watch};
@@ -26,8 +26,8 @@ pub trait ServerView: Send + Sync + 'static {
     /// What it says from now on that belongs to no request.
     fn remarks(&self) -> broadcast::Receiver<Remark>;
 
-    /// Has the server tell when a resource changes, for as long as what this gives is kept; it tells by a remark.
-    fn watch(&self, uri: &str) -> BoxFuture<'static, Result<Watch>>;
+    /// Has the server tell whoever asks when a resource changes, for as long as what this gives is kept; it tells by a remark.
+    fn watch(&self, cx: &Cx, uri: &str) -> BoxFuture<'static, Result<Watch>>;
 
     /// Somebody wants to hear its log from this level on, as its protocol writes it.
     fn want_level(&self, level: &'static str);

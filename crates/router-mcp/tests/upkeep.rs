@@ -12,6 +12,7 @@ use router_mcp::client::{
     Era, HealthCheck, InstanceLimits, Instances, Isolated, Isolation, Launch, Order, Program, Protocol, Reach,
     ServerSpec, ServerState,
 };
+use router_mcp::view::ServerView;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tokio::time::{Instant, sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -58,8 +59,8 @@ impl Bench {
     }
 }
 
-/// A client in a session.
-struct InSession(SessionMark);
+/// A client in a session, and what it can do.
+struct InSession(SessionMark, &'static str);
 
 impl Peer for InSession {
     fn notify(&self, _: Note) {}
@@ -69,7 +70,7 @@ impl Peer for InSession {
     }
 
     fn capabilities(&self) -> Raw {
-        Raw::trusted("{}")
+        Raw::trusted(self.1)
     }
 
     fn session(&self) -> Option<SessionMark> {
@@ -83,7 +84,12 @@ fn of(caller: &str) -> Cx {
 }
 
 fn within(session: &str, over: &CancellationToken) -> Cx {
-    of("alice").with_peer(Arc::new(InSession(SessionMark { id: session.into(), over: over.clone() })))
+    able(session, over, "{}")
+}
+
+fn able(session: &str, over: &CancellationToken, capabilities: &'static str) -> Cx {
+    let mark = SessionMark { id: session.into(), over: over.clone() };
+    of("alice").with_peer(Arc::new(InSession(mark, capabilities)))
 }
 
 async fn gone(pid: i32) {
@@ -133,6 +139,47 @@ async fn a_session_takes_its_process_along() {
     bench.until("stopped", |servers| servers.shared().status().state == ServerState::Stopped).await;
     let error = bench.pid(&within("2", &two)).await.unwrap_err();
     assert_eq!((error.kind(), error.outcome()), (Kind::Unavailable, Outcome::NotSent));
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_server_of_ones_own_is_told_what_its_client_can_do() {
+    let bench = Bench::start(Isolation::PerSession, limits(8), |_| {});
+    let server = Isolated(Arc::clone(&bench.servers));
+    let over = CancellationToken::new();
+    for (session, capabilities, met) in [
+        ("1", r#"{"elicitation":{},"tasks":{},"roots":{"listChanged":true}}"#, r#"{"elicitation":{},"roots":{}}"#),
+        ("2", "{}", "{}"),
+    ] {
+        let cx = able(session, &over, capabilities);
+        let said = server.call(&cx, ToolCall::new("met", None)).await.unwrap();
+        assert_eq!(said.result.as_str(), format!(r#"{{"met":{met}}}"#));
+    }
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn what_somebody_watches_is_his_own_servers_and_keeps_it() {
+    let short = InstanceLimits { most: 8, idle: Duration::from_millis(50) };
+    let bench = Bench::start(Isolation::PerCaller, short, |spec| {
+        let Reach::Program(program) = &mut spec.reach else { return };
+        program.args.push("watch".to_owned());
+    });
+    let server = Isolated(Arc::clone(&bench.servers));
+    let mut remarks = server.remarks();
+    let watch = server.watch(&of("alice"), "x:1").await.unwrap();
+    let touch = ToolCall::new("touch", Some(Raw::trusted(r#"{"uri":"x:1"}"#)));
+    for caller in ["bob", "alice"] {
+        server.call(&of(caller), touch.clone()).await.unwrap();
+    }
+    let told = tokio::time::timeout(Duration::from_secs(5), remarks.recv()).await.expect("news").unwrap();
+    assert_eq!((&*told.note.method, told.to.as_deref()), ("notifications/resources/updated", Some("alice")));
+    assert!(remarks.try_recv().is_err(), "bob's is another resource, and nobody watches it");
+    bench.until("alice's left", |servers| servers.states().len() == 1).await;
+    server.call(&of("alice"), touch).await.unwrap();
+    assert!(tokio::time::timeout(Duration::from_secs(5), remarks.recv()).await.is_ok(), "it was kept");
+    drop(watch);
+    bench.until("nobody's left", |servers| servers.states().is_empty()).await;
     bench.end().await;
 }
 

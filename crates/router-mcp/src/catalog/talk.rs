@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::select_all;
-use router_core::{Error, Kind, Note, Result};
+use router_core::{Cx, Error, Kind, Note, Result};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::{Catalog, List, shelf::Shelf};
@@ -28,15 +28,15 @@ impl Catalog {
         self.view.servers.iter().any(|server| server.shelf.may_tell_of_resources())
     }
 
-    /// Has the server whose resource it is tell when it changes, for as long as what this gives is kept.
-    pub(crate) async fn watch(&self, uri: &str) -> Result<Watch> {
+    /// Has the server whose resource it is tell whoever asks when it changes, for as long as what this gives is kept.
+    pub(crate) async fn watch(&self, cx: &Cx, uri: &str) -> Result<Watch> {
         let unknown = || self.unknown(List::Resources, uri);
         let server = self.owner(uri).await.ok_or_else(unknown)?;
         if !server.may_tell_of_resources() {
             let message = format!("{} does not tell when its resources change", server.offer.name);
             return Err(Error::new(Kind::Refused, message));
         }
-        server.offer.view.watch(uri).await
+        server.offer.view.watch(cx, uri).await
     }
 
     /// Somebody wants to hear the servers' logs from this level on.

@@ -134,16 +134,18 @@ fn client_info() -> serde_json::Value {
     json!({ "name": "mcp-router", "version": env!("CARGO_PKG_VERSION") })
 }
 
-/// What `initialize` says: what can be relayed to somebody, whoever asks. Roots are offered where the configuration has
-/// some: one client's folders must not govern a server that many share.
-pub(crate) fn initialize_params(has_roots: bool) -> Raw {
-    let mut capabilities = json!({ "sampling": { "tools": {} }, "elicitation": { "form": {}, "url": {} } });
-    if let Some(capabilities) = capabilities.as_object_mut().filter(|_| has_roots) {
-        capabilities.insert("roots".to_owned(), json!({}));
-    }
-    let params =
-        json!({ "protocolVersion": LEGACY_VERSION, "capabilities": capabilities, "clientInfo": client_info() });
-    Raw::trusted(params.to_string())
+/// What `initialize` says. Of a server that one client has to himself, what he said that he can; of one that many share, what
+/// can be relayed to somebody, whoever asks. Roots are offered where somebody has some: of many clients no one's folders must
+/// govern the server, so there those of the configuration do.
+pub(crate) fn initialize_params(client: Option<&Raw>, has_roots: bool) -> Raw {
+    let relayed = || Raw::trusted(r#"{"sampling":{"tools":{}},"elicitation":{"form":{},"url":{}}}"#);
+    let own = |client: &Raw| fields::retain(client, |key, _| matches!(key, "sampling" | "elicitation"));
+    let capabilities = client.map_or_else(relayed, own);
+    let roots = has_roots || client.is_some_and(|client| fields::get(client, "roots").is_some());
+    let capabilities = if roots { fields::with_field(&capabilities, "roots", &fields::empty()) } else { capabilities };
+    let (version, about) = (rpc::quoted(LEGACY_VERSION), Raw::trusted(client_info().to_string()));
+    let said = [("protocolVersion", &version), ("capabilities", &capabilities), ("clientInfo", &about)];
+    fields::with_fields(&fields::empty(), &said)
 }
 
 /// What `server/discover` says.
@@ -333,6 +335,21 @@ mod tests {
             let object = fields::Object::of(&params);
             let fitted = Request::fit("m".into(), &object, &[], (era, 7), &Legacy);
             assert_eq!(fitted, expected, "{params:?} {era:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_is_promised_what_its_clients_can_do() {
+        let all = r#"{"roots":{"listChanged":true},"elicitation":{},"tasks":{},"x":1,"sampling":{"z":1.0}}"#;
+        for (client, has_roots, expected) in [
+            (None, false, r#"{"sampling":{"tools":{}},"elicitation":{"form":{},"url":{}}}"#),
+            (None, true, r#"{"sampling":{"tools":{}},"elicitation":{"form":{},"url":{}},"roots":{}}"#),
+            (Some(all), false, r#"{"elicitation":{},"sampling":{"z":1.0},"roots":{}}"#),
+            (Some("{}"), false, "{}"),
+            (Some("{}"), true, r#"{"roots":{}}"#),
+        ] {
+            let params = initialize_params(client.map(raw).as_ref(), has_roots);
+            assert_eq!(fields::get(&params, "capabilities"), Some(raw(expected)), "{client:?} {has_roots}");
         }
     }
 

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     answer,
-    eras::{DISCOVER, Greeting, INITIALIZE, INITIALIZED, Protocol, discover_params, initialize_params},
+    eras::{DISCOVER, Greeting, INITIALIZE, INITIALIZED, Protocol, discover_params},
     session::Session,
 };
 
@@ -60,7 +60,7 @@ async fn discover(session: &Session, until: Instant) -> Result<Greeting> {
 }
 
 async fn initialize(session: &Session, until: Instant) -> Result<Greeting> {
-    let reply = session.request(INITIALIZE, &initialize_params(session.has_roots()), until).await?;
+    let reply = session.request(INITIALIZE, &session.greeting(), until).await?;
     let greeting = Greeting::from_initialize(&reply.map_err(|error| answer::failure(&error))?)?;
     session.notify(INITIALIZED, None)?;
     Ok(greeting)

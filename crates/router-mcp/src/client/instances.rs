@@ -9,16 +9,20 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{FutureExt, future::BoxFuture};
 use parking_lot::Mutex;
 use router_core::{
-    Cx, Error, Kind, Outcome, Result, Scope, Upstream,
+    Cx, Error, Kind, Outcome, Raw, Result, Scope, Upstream,
     tool::{Answer, Errand, Lookup, ToolCall},
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::{broadcast, watch},
+    time::{Instant, sleep_until},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Launch, McpServer, Order, ServerSpec, ServerState};
-use crate::fields;
+use super::{Launch, McpServer, Order, Owner, ServerSpec, ServerState, Watch};
+use crate::view::{Remark, Revision, ServerView};
 
 /// Who has a server to himself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,43 +96,45 @@ impl Instances {
         self.shared.order(order).await;
     }
 
-    /// Whose instance a call needs; `None` where the shared one will do: lists are asked for in nobody's name.
-    fn owner(&self, cx: &Cx) -> Option<(Arc<str>, Option<CancellationToken>)> {
+    /// Whose instance a call needs, and under which key it is; `None` where the shared one will do: lists are asked for in
+    /// nobody's name.
+    fn owner(&self, cx: &Cx) -> Option<(Arc<str>, Owner, Option<CancellationToken>)> {
         let caller = cx.caller();
         if self.isolation == Isolation::Shared || caller.tenant == Scope::Shared {
             return None;
         }
         let session = cx.peer().session().filter(|_| self.isolation == Isolation::PerSession);
-        Some(match session {
-            Some(session) => (format!("session {} of {}", session.id, caller.name).into(), Some(session.over)),
-            None => (format!("caller {}", caller.name).into(), None),
-        })
+        let key = match &session {
+            Some(session) => format!("session {} of {}", session.id, caller.name),
+            None => format!("caller {}", caller.name),
+        };
+        let (session, over) = session.map(|session| (session.id, session.over)).unzip();
+        let owner = Owner { caller: Arc::clone(&caller.name), session, capabilities: cx.peer().capabilities() };
+        Some((key.into(), owner, over))
     }
 
     fn find(self: &Arc<Self>, cx: &Cx) -> Result<Use> {
-        let Some((owner, over)) = self.owner(cx) else { return Ok(Use::Shared(Arc::clone(&self.shared))) };
+        let Some((key, owner, over)) = self.owner(cx) else { return Ok(Use::Shared(Arc::clone(&self.shared))) };
         if matches!(self.shared.status().state, ServerState::Stopped) {
             return Ok(Use::Shared(Arc::clone(&self.shared)));
         }
         let mut open = self.open.lock();
-        if let Some(instance) = open.get(&owner).filter(|instance| !instance.dismissed.is_cancelled()) {
+        if let Some(instance) = open.get(&key).filter(|instance| !instance.dismissed.is_cancelled()) {
             return Ok(Use::own(instance));
         }
         self.make_room(&mut open)?;
-        // Whose folders count is no question where nobody shares.
-        let roots = self.spec.roots.clone().or_else(|| Some(fields::array([])));
-        let spec = ServerSpec { roots, ..self.spec.of(cx.caller()) };
-        let server = McpServer::start(spec, self.launch.clone(), &self.tasks, self.shutdown.child_token());
+        let around = (&self.tasks, self.shutdown.child_token());
+        let server = self.shared.start_for(owner, self.spec.of(cx.caller()), self.launch.clone(), around);
         let instance = Arc::new(Instance {
             server,
             busy: AtomicUsize::new(0),
             used: Mutex::new(Instant::now()),
             dismissed: CancellationToken::new(),
         });
-        open.insert(Arc::clone(&owner), Arc::clone(&instance));
+        open.insert(Arc::clone(&key), Arc::clone(&instance));
         let in_use = Use::own(&instance);
         let (all, over) = (Arc::clone(self), over.unwrap_or_default());
-        self.tasks.spawn(async move { all.mind(owner, instance, over).await });
+        self.tasks.spawn(async move { all.mind(key, instance, over).await });
         Ok(in_use)
     }
 
@@ -148,7 +154,7 @@ impl Instances {
     }
 
     /// Ends an instance when its session is over, or nobody has used it for long.
-    async fn mind(&self, owner: Arc<str>, instance: Arc<Instance>, over: CancellationToken) {
+    async fn mind(&self, key: Arc<str>, instance: Arc<Instance>, over: CancellationToken) {
         loop {
             let due = *instance.used.lock() + self.limits.idle;
             tokio::select! {
@@ -168,8 +174,8 @@ impl Instances {
         instance.dismissed.cancel();
         {
             let mut open = self.open.lock();
-            if open.get(&owner).is_some_and(|known| Arc::ptr_eq(known, &instance)) {
-                open.remove(&owner);
+            if open.get(&key).is_some_and(|known| Arc::ptr_eq(known, &instance)) {
+                open.remove(&key);
             }
         }
         instance.server.stop().await;
@@ -224,5 +230,43 @@ impl Upstream<Lookup> for Isolated {
 impl Upstream<Errand> for Isolated {
     async fn call(&self, cx: &Cx, errand: Errand) -> Result<Answer> {
         self.0.find(cx)?.server().call(cx, errand).await
+    }
+}
+
+/// What there is, and how it is, the shared one tells; what somebody watches, his own.
+impl ServerView for Isolated {
+    fn capabilities(&self) -> Option<Raw> {
+        self.0.shared.capabilities()
+    }
+
+    fn instructions(&self) -> Option<String> {
+        self.0.shared.instructions()
+    }
+
+    fn state(&self) -> ServerState {
+        ServerView::state(&*self.0.shared)
+    }
+
+    fn revisions(&self) -> watch::Receiver<Revision> {
+        self.0.shared.revisions()
+    }
+
+    fn remarks(&self) -> broadcast::Receiver<Remark> {
+        self.0.shared.remarks()
+    }
+
+    fn watch(&self, cx: &Cx, uri: &str) -> BoxFuture<'static, Result<Watch>> {
+        let (instances, cx, uri) = (Arc::clone(&self.0), cx.clone(), uri.to_owned());
+        let watch = async move {
+            let in_use = instances.find(&cx)?;
+            let watch = in_use.server().watch_for(&cx, &uri).await?;
+            Ok(watch.keeping(in_use))
+        };
+        watch.boxed()
+    }
+
+    fn want_level(&self, level: &'static str) {
+        self.0.shared.want_level(level);
+        self.0.open.lock().values().for_each(|instance| instance.server.want_level(level));
     }
 }

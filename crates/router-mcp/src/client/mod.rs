@@ -167,8 +167,20 @@ pub(crate) struct Surroundings {
     pub(crate) complaints: Arc<Tail>,
     /// The roots of the configuration, if it has some.
     pub(crate) roots: Option<Raw>,
+    /// Who has the server to himself, if somebody does.
+    owner: Option<Owner>,
     remarks: broadcast::Sender<Remark>,
     questions: Arc<Semaphore>,
+}
+
+/// Who has a server to himself.
+#[derive(Clone, Debug)]
+pub(crate) struct Owner {
+    pub(crate) caller: Arc<str>,
+    /// The one session of his that it is for; `None`: for all of them.
+    pub(crate) session: Option<Arc<str>>,
+    /// What his client said that it can do, when the server was started for it.
+    pub(crate) capabilities: Raw,
 }
 
 impl Surroundings {
@@ -184,9 +196,21 @@ impl Surroundings {
             tasks: tasks.clone(),
             complaints: Arc::new(Tail::hiding(secrets)),
             roots: spec.roots.clone(),
+            owner: None,
             remarks: broadcast::Sender::new(REMARKS),
             questions: Arc::new(Semaphore::new(QUESTIONS)),
         }
+    }
+
+    /// The same for somebody who has the server to himself: what it says is for him, wherever he listens to `shared`.
+    pub(crate) fn of(spec: &ServerSpec, tasks: &TaskTracker, (owner, shared): (Owner, &Self)) -> Self {
+        Self { owner: Some(owner), remarks: shared.remarks.clone(), ..Self::new(spec, tasks) }
+    }
+
+    /// What a legacy server is told when it is met.
+    fn greeting(&self) -> Raw {
+        let client = self.owner.as_ref().map(|owner| &owner.capabilities);
+        eras::initialize_params(client, self.roots.is_some())
     }
 
     /// The server says something that belongs to no request.
@@ -198,8 +222,12 @@ impl Surroundings {
         };
         let Some(params) = params.filter(|params| is_wanted(params)) else { return };
         let note = Note { method: Arc::clone(method), params: params.clone() };
+        let remark = match &self.owner {
+            Some(owner) => Remark { note, to: Some(Arc::clone(&owner.caller)), session: owner.session.clone() },
+            None => Remark { note, to, session: None },
+        };
         // Nobody listens, most of the time.
-        drop(self.remarks.send(Remark { note, to, session: None }));
+        drop(self.remarks.send(remark));
     }
 
     /// A place for a question of the server, for as long as it is under way; `None` when all are taken.

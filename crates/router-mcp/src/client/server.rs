@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Channel, Era, Launch, Question, ServerSpec, Surroundings, Watch};
+use super::{Channel, Era, Launch, Owner, Question, ServerSpec, Surroundings, Watch};
 pub use crate::supervisor::Order;
 use crate::{
     oauth::Keyring,
@@ -44,6 +44,27 @@ impl McpServer {
     /// Starts the server in the background. Calls that come before it is ready wait for it, within their deadlines.
     pub fn start(spec: ServerSpec, launch: Launch, tasks: &TaskTracker, shutdown: CancellationToken) -> Arc<Self> {
         let around = Surroundings::new(&spec, tasks);
+        Self::start_in(around, spec, launch, (tasks, shutdown))
+    }
+
+    /// The same for one caller, or one session of his. What it says without being asked is heard where `self` is.
+    pub(super) fn start_for(
+        &self,
+        owner: Owner,
+        spec: ServerSpec,
+        launch: Launch,
+        (tasks, shutdown): (&TaskTracker, CancellationToken),
+    ) -> Arc<Self> {
+        let around = Surroundings::of(&spec, tasks, (owner, &self.around));
+        Self::start_in(around, spec, launch, (tasks, shutdown))
+    }
+
+    fn start_in(
+        around: Surroundings,
+        spec: ServerSpec,
+        launch: Launch,
+        (tasks, shutdown): (&TaskTracker, CancellationToken),
+    ) -> Arc<Self> {
         let (name, keyring) = (Arc::clone(&spec.name), spec.keyring().cloned());
         let (sender, state) = watch::channel(State::Starting);
         let (orders, receiver) = mpsc::channel(4);
@@ -107,6 +128,15 @@ impl McpServer {
     /// The last lines that the server wrote to its stderr, over all its processes.
     pub fn logs(&self, lines: usize) -> Vec<String> {
         self.around.complaints.lines(lines)
+    }
+
+    /// Has the server tell when a resource changes, for as long as what this gives is kept.
+    pub(super) async fn watch_for(&self, cx: &Cx, uri: &str) -> Result<Watch> {
+        let watched = async {
+            self.channel(cx).await?;
+            self.around.watched.watch(uri).await
+        };
+        watched.await.map_err(|error| error.at(&self.name))
     }
 
     async fn ask(&self, cx: &Cx, question: Question<'_>) -> Result<Answer> {
@@ -176,7 +206,7 @@ impl ServerView for McpServer {
         self.around.remarks()
     }
 
-    fn watch(&self, uri: &str) -> BoxFuture<'static, Result<Watch>> {
+    fn watch(&self, _: &Cx, uri: &str) -> BoxFuture<'static, Result<Watch>> {
         let (watched, name, uri) = (self.around.watched.clone(), Arc::clone(&self.name), uri.to_owned());
         async move { watched.watch(&uri).await.map_err(|error| error.at(&name)) }.boxed()
     }

@@ -350,8 +350,9 @@ impl Session {
         in_flight::only(self.waiting.lock().listeners().map(|(_, listener)| listener))
     }
 
-    pub(super) fn has_roots(&self) -> bool {
-        self.around.roots.is_some()
+    /// What the server is told of its clients when it is met.
+    pub(super) fn greeting(&self) -> Raw {
+        self.around.greeting()
     }
 
     /// A question of the server, which names no request that caused it.

@@ -59,13 +59,22 @@ struct Settled {
 pub struct Watch {
     watched: Option<Watched>,
     uri: Arc<str>,
+    /// What must not go while it lasts.
+    needs: Option<Box<dyn Send + Sync>>,
 }
 
 impl Watch {
+    /// The same, which keeps `needs` for as long as it lasts.
+    pub(super) fn keeping(self, needs: impl Send + Sync + 'static) -> Self {
+        let mut watch = self;
+        watch.needs = Some(Box::new(needs));
+        watch
+    }
+
     /// A wish that nobody has to be told of.
     #[cfg(test)]
     pub(crate) fn of_nobody(uri: &str) -> Self {
-        Self { watched: None, uri: uri.into() }
+        Self { watched: None, uri: uri.into(), needs: None }
     }
 
     /// Whether news of `uri` is for whoever wished this: it may be of a part of what he watches.
@@ -129,7 +138,7 @@ impl Watched {
             is_first
         });
         let turn = self.0.wanted.borrow().turn;
-        (Watch { watched: Some(self.clone()), uri }, turn)
+        (Watch { watched: Some(self.clone()), uri, needs: None }, turn)
     }
 
     /// Whether somebody watches it.

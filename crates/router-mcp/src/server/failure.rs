@@ -101,6 +101,21 @@ pub(super) fn too_late() -> Error {
     Error::new(Kind::Deadline, "the request took longer than it may").outcome_is(Outcome::Unknown)
 }
 
+/// A modern client has not declared what its request turned out to need: capabilities, by their paths.
+pub(super) fn lacking(paths: &[&str]) -> RpcError {
+    let required = paths.iter().fold(fields::empty(), |required, path| {
+        let path: Vec<&str> = path.split('.').collect();
+        if fields::get_path(&required, &path).is_some() {
+            required
+        } else {
+            fields::with_path(&required, &path, &fields::empty())
+        }
+    });
+    let data = fields::with_field(&fields::empty(), "requiredCapabilities", &required);
+    let message = format!("the client has to declare {}", paths.join(", "));
+    RpcError::new(code::MISSING_CAPABILITY, message).with_data(data)
+}
+
 /// There is no such method.
 pub(super) fn no_such_method(method: &str) -> RpcError {
     RpcError::new(code::METHOD_NOT_FOUND, format!("method not found: {method}"))
@@ -125,6 +140,21 @@ mod tests {
         for kind in Kind::ALL {
             let number = number(kind);
             assert!(!(-32099..=-32000).contains(&number), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_client_lacks_is_told_as_capabilities() {
+        for (paths, required) in [
+            (&["sampling"][..], r#"{"sampling":{}}"#),
+            (
+                &["elicitation.url", "sampling.tools", "sampling"],
+                r#"{"elicitation":{"url":{}},"sampling":{"tools":{}}}"#,
+            ),
+        ] {
+            let error = lacking(paths);
+            let data = format!(r#"{{"requiredCapabilities":{required}}}"#);
+            assert_eq!((error.code, error.data), (-32021, Some(Raw::trusted(data))));
         }
     }
 

@@ -88,7 +88,7 @@ impl Front {
         if question.version.is_modern() {
             admit(headers, self, &question)?;
             if &*question.method == "subscriptions/listen" {
-                return self.listen(headers, &question).await;
+                return self.listen(&cx, headers, &question).await;
             }
         }
         let accepts = Accepts::read(headers);
@@ -136,12 +136,12 @@ impl Front {
         }
     }
 
-    async fn listen(&self, headers: &HeaderMap, question: &Question) -> Result<Response<Body>, Refusal> {
+    async fn listen(&self, cx: &Cx, headers: &HeaderMap, question: &Question) -> Result<Response<Body>, Refusal> {
         if !Accepts::read(headers).events {
             return Err(not_acceptable());
         }
         let until = (CancellationToken::new(), self.0.setup.closing.clone());
-        let listener = Listener::subscribed(&self.0.setup.catalog, &question.id, question.params.as_ref(), until).await;
+        let listener = Listener::subscribed(&self.0.setup.catalog, cx, question, until).await;
         Ok(events(Body::of(Source::Listener(Box::new(listener)))))
     }
 

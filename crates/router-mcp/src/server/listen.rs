@@ -3,10 +3,11 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
-use router_core::Raw;
+use router_core::{Cx, Raw};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    Question,
     meta::{META, SUBSCRIPTION_ID},
     session::Session,
     watches::Watches,
@@ -30,6 +31,8 @@ pub(super) struct Listener {
     watches: Watches,
     /// Whose standing stream it is.
     session: Option<Arc<Session>>,
+    /// Who made the listen request.
+    caller: Arc<str>,
     /// We close.
     closing: CancellationToken,
     /// The client ends it.
@@ -68,6 +71,7 @@ impl Listener {
             remarks: catalog.remarks(),
             watches: Watches::default(),
             session: Some(Arc::clone(session)),
+            caller: "".into(),
             closing,
             over,
             queue: VecDeque::new(),
@@ -78,10 +82,12 @@ impl Listener {
     /// What `subscriptions/listen` asks for, as far as there is such a thing; the first message says how far.
     pub(super) async fn subscribed(
         catalog: &Catalog,
-        id: &Id,
-        params: Option<&Raw>,
+        cx: &Cx,
+        question: &Question,
         (over, closing): (CancellationToken, CancellationToken),
     ) -> Self {
+        let cx = question.asks(cx);
+        let params = question.params.as_ref();
         let filter = params.and_then(|params| fields::get(params, "notifications")).unwrap_or_else(fields::empty);
         let [tools, resources, prompts] =
             LISTS.map(|(name, capability, _)| fields::is_true(&filter, name) && catalog.may_have(capability));
@@ -89,14 +95,15 @@ impl Listener {
         // A modern client hears log lines with the request that wants them, and of no visit's end.
         let asks = fields::get(&filter, RESOURCES).is_some();
         let (changes, remarks) = (catalog.changes(), if asks { catalog.remarks() } else { Remarks::none() });
-        let watches = Watches::asked_for(catalog, &filter).await;
+        let watches = Watches::asked_for(catalog, &cx, &filter).await;
         let mut listener = Self {
-            mark: Some(id.clone()),
+            mark: Some(question.id.clone()),
             wants,
             changes,
             remarks,
             watches,
             session: None,
+            caller: Arc::clone(&cx.caller().name),
             closing,
             over,
             queue: VecDeque::new(),
@@ -137,7 +144,9 @@ impl Listener {
         if self.session.as_ref().is_some_and(|session| session.wants(remark)) {
             self.queue.push_back(rpc::notification(&note.method, Some(&note.params)));
         }
-        if let Some(id) = self.mark.as_ref().filter(|_| &*note.method == UPDATED && self.watches.cover(&note.params)) {
+        let is_for_us = remark.to.as_ref().is_none_or(|caller| *caller == self.caller);
+        let is_wanted = is_for_us && &*note.method == UPDATED && self.watches.cover(&note.params);
+        if let Some(id) = self.mark.as_ref().filter(|_| is_wanted) {
             let params = fields::with_path(&note.params, &[META, SUBSCRIPTION_ID], id.raw());
             self.queue.push_back(rpc::notification(&note.method, Some(&params)));
         }

@@ -121,13 +121,15 @@ struct Told {
     provenance: Option<Provenance>,
     /// Whether it is but a step towards the result.
     is_interim: bool,
+    /// Whether a tool tells its failure.
+    is_error: bool,
     /// The items of a list, which have their place in the result.
     page: Option<Page>,
 }
 
 impl From<Raw> for Told {
     fn from(result: Raw) -> Self {
-        Self { result, provenance: None, is_interim: false, page: None }
+        Self { result, provenance: None, is_interim: false, is_error: false, page: None }
     }
 }
 
@@ -188,9 +190,18 @@ impl Front {
 
     /// Gets the answer to a request, for as long as its time lasts.
     async fn drive(&self, cx: Cx, question: &Question, peer: Arc<Requester>) -> Outcome {
-        let cx = cx.with_peer(peer);
+        let cx = cx.with_peer(Arc::clone(&peer) as _);
         let outcome = cx.wait(self.answer(&cx, question)).await;
-        Some(outcome.unwrap_or_else(|_| question.fails(&failure::too_late())))
+        let outcome = outcome.unwrap_or_else(|_| question.fails(&failure::too_late()));
+        let has_failed = outcome.as_ref().map_or(true, |told| told.is_error);
+        if has_failed && question.version.is_modern() {
+            // A legacy server has no word for what its client lacks: it fails when it is told that it cannot ask.
+            let lacked = peer.lacked();
+            if !lacked.is_empty() {
+                return Some(Err(failure::lacking(&lacked)));
+            }
+        }
+        Some(outcome)
     }
 
     async fn answer(&self, cx: &Cx, question: &Question) -> Result<Told, RpcError> {
@@ -198,7 +209,7 @@ impl Front {
             ("tools/call", _) => self.call(cx, question).await?,
             ("ping", false) => fields::empty().into(),
             ("logging/setLevel", false) => self.set_level(question)?.into(),
-            ("resources/subscribe", false) => self.subscribe(question).await?.into(),
+            ("resources/subscribe", false) => self.subscribe(cx, question).await?.into(),
             ("resources/unsubscribe", false) => Self::unsubscribe(question)?.into(),
             ("server/discover", true) => self.discovery().into(),
             (method, _) => self.look_up(cx, method, question).await?,
@@ -388,6 +399,12 @@ impl Question {
             (None, false) => (None, Way::None),
         };
         Requester::new(capabilities.unwrap_or_else(fields::empty), way, self.present(Some(out)))
+    }
+
+    /// The context of a request that is answered by what comes: who asks is all that counts.
+    fn asks(&self, cx: &Cx) -> Cx {
+        let (out, _) = mpsc::channel(1);
+        cx.clone().with_peer(Arc::new(self.requester(out)))
     }
 
     /// Where the client listens while this request is under way. A modern one names the level of the log lines he wants

@@ -27,8 +27,10 @@ const PATIENCE: Duration = Duration::from_mins(5);
 const MAX_PARKED: usize = 1_000;
 /// How many of one caller.
 const MAX_OF_CALLER: usize = 100;
-/// How long after the first question others are waited for, that may go with it.
-pub(super) const TOGETHER: Duration = Duration::from_millis(20);
+/// How long after a question another is waited for, that may go with it.
+const TOGETHER: Duration = Duration::from_millis(20);
+/// How many times.
+const TOGETHER_MAX: usize = 10;
 
 /// A call that can outlive the request it began with. Dropping it cancels it: first it is told, then it ends, so that
 /// what made it can see why.
@@ -121,7 +123,7 @@ impl Front {
             outcome = running.call.as_mut() => return outcome,
             () = running.peer.rings() => {}
         }
-        sleep(TOGETHER).await;
+        all_asked(&running.peer).await;
         let numbered = running.peer.questions().into_iter().enumerate();
         let open = numbered.map(|(place, ask)| ((place + 1).to_string(), ask)).collect();
         Some(self.park(cx, question, running, open))
@@ -163,6 +165,17 @@ impl Front {
                 drop(front.0.lot.take(ticket));
             }
         });
+    }
+}
+
+/// Waits for the questions that come together, until none has come for a while.
+pub(super) async fn all_asked(peer: &Requester) {
+    let mut asked = 0;
+    for _ in 0..TOGETHER_MAX {
+        if std::mem::replace(&mut asked, peer.pending()) == peer.pending() {
+            return;
+        }
+        sleep(TOGETHER).await;
     }
 }
 

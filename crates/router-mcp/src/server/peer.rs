@@ -24,6 +24,8 @@ pub(super) struct Requester {
     /// Questions that the answer to the present request has to carry.
     open: Mutex<Vec<Ask>>,
     rings: Notify,
+    /// What he was asked for, and has not declared.
+    lacked: Mutex<Vec<&'static str>>,
 }
 
 /// How a client is asked.
@@ -55,7 +57,8 @@ pub(super) struct Ask {
 
 impl Requester {
     pub(super) fn new(capabilities: Raw, way: Way, present: Present) -> Self {
-        Self { capabilities, way, present: Mutex::new(present), open: Mutex::default(), rings: Notify::new() }
+        let (open, rings, lacked) = (Mutex::default(), Notify::new(), Mutex::default());
+        Self { capabilities, way, present: Mutex::new(present), open, rings, lacked }
     }
 
     /// The client is back, or away.
@@ -75,9 +78,20 @@ impl Requester {
         std::mem::take(&mut *self.open.lock())
     }
 
+    /// How many questions wait for the answer that carries them.
+    pub(super) fn pending(&self) -> usize {
+        self.open.lock().len()
+    }
+
+    /// The capabilities that he would have needed to be asked all that he was to be asked, by their paths.
+    pub(super) fn lacked(&self) -> Vec<&'static str> {
+        self.lacked.lock().clone()
+    }
+
     async fn put(&self, method: &str, params: Raw) -> Result<Raw> {
         let refuse = |why: &str| Error::new(Kind::Refused, format!("the client cannot be asked for {method}: {why}"));
         if let Some(capability) = lacking(&self.capabilities, method, &params) {
+            self.lacked.lock().push(capability);
             return Err(refuse(&format!("it did not declare the capability {capability}")));
         }
         match &self.way {

@@ -83,7 +83,7 @@ impl Pipe {
                 self.session.greet(hello);
                 self.send(rpc::result(&question.id, &result)).await;
             }
-            ("subscriptions/listen", true) => self.subscribe(question),
+            ("subscriptions/listen", true) => self.subscribe(cx, question),
             _ => self.start(cx, question).await,
         }
     }
@@ -151,14 +151,14 @@ impl Pipe {
         }
     }
 
-    fn subscribe(&self, question: Question) {
+    fn subscribe(&self, cx: Cx, question: Question) {
         let over = self.listening.child_token();
         let underway = self.session.begin(&question.id, over.clone());
         let (front, out) = (self.front.clone(), self.out.clone());
         self.front.0.setup.tasks.spawn(async move {
             let setup = &front.0.setup;
             let until = (over, setup.closing.clone());
-            let listener = Listener::subscribed(&setup.catalog, &question.id, question.params.as_ref(), until).await;
+            let listener = Listener::subscribed(&setup.catalog, &cx, &question, until).await;
             send_all(listener, out).await;
             drop(underway);
         });

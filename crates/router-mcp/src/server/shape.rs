@@ -69,6 +69,7 @@ pub(super) fn told(answer: &Answer) -> Told {
         result: marked(&answer.result, provenance),
         provenance: Some(provenance.clone()),
         is_interim: answer.is_interim,
+        is_error: answer.is_error,
         page: None,
     }
 }

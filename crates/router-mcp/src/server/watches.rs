@@ -1,7 +1,7 @@
 //! Who of our clients watches which resource.
 
 use parking_lot::Mutex;
-use router_core::Raw;
+use router_core::{Cx, Raw};
 
 use super::{Front, Question, failure, session::Session};
 use crate::{
@@ -20,10 +20,10 @@ pub(super) struct Watches(Mutex<Vec<Watch>>);
 
 impl Watches {
     /// Watches as much of what a filter of `subscriptions/listen` names as there is to be watched.
-    pub(super) async fn asked_for(catalog: &Catalog, filter: &Raw) -> Self {
+    pub(super) async fn asked_for(catalog: &Catalog, cx: &Cx, filter: &Raw) -> Self {
         let uris = fields::get(filter, RESOURCES).map(|list| fields::elements(&list)).unwrap_or_default();
         let uris: Vec<_> = uris.iter().filter_map(fields::said).take(WATCHES_MAX).collect();
-        let each = futures_util::future::join_all(uris.iter().map(|uri| catalog.watch(uri))).await;
+        let each = futures_util::future::join_all(uris.iter().map(|uri| catalog.watch(cx, uri))).await;
         Self(Mutex::new(each.into_iter().filter_map(Result::ok).collect()))
     }
 
@@ -55,7 +55,7 @@ impl Watches {
 
 impl Front {
     /// Has the server tell when a resource changes, for as long as the session lasts.
-    pub(super) async fn subscribe(&self, question: &Question) -> Result<Raw, RpcError> {
+    pub(super) async fn subscribe(&self, cx: &Cx, question: &Question) -> Result<Raw, RpcError> {
         let (session, uri) = watcher(question)?;
         if session.watches.has(&uri) {
             return Ok(fields::empty());
@@ -63,7 +63,7 @@ impl Front {
         if session.watches.is_full() {
             return Err(RpcError::new(code::INVALID_REQUEST, format!("a session watches {WATCHES_MAX} at most")));
         }
-        let watch = self.0.setup.catalog.watch(&uri).await;
+        let watch = self.0.setup.catalog.watch(cx, &uri).await;
         let watch = watch.map_err(|error| failure::of(&error, question.version))?;
         // Asked for twice at once it is kept once: the other wish is given up.
         let mut watches = session.watches.0.lock();

@@ -55,13 +55,13 @@ async fn a_resource_is_subscribed_once_and_again_in_each_new_session() {
     let bench = Bench::start(Protocol::Legacy, script).await;
     bench.state(ServerState::Ready).await;
     let server = Arc::clone(&bench.server);
-    let (first, second) = (server.watch("x:1").await.unwrap(), server.watch("x:1").await.unwrap());
-    assert_eq!(server.watch("x:none").await.err().map(|error| error.kind()), Some(Kind::Invalid));
-    let other = server.watch("x:2").await.unwrap();
+    let (first, second) = (server.watch(&cx(), "x:1").await.unwrap(), server.watch(&cx(), "x:1").await.unwrap());
+    assert_eq!(server.watch(&cx(), "x:none").await.err().map(|error| error.kind()), Some(Kind::Invalid));
+    let other = server.watch(&cx(), "x:2").await.unwrap();
     drop((first, other));
     bench.until_asked("resources/unsubscribe").await;
     bench.call("t").await.unwrap();
-    let third = server.watch("x:3").await.unwrap();
+    let third = server.watch(&cx(), "x:3").await.unwrap();
     drop((second, third));
     let begun = Instant::now();
     while bench.asked().iter().filter(|method| method.starts_with("resources/")).count() < 8 {

@@ -194,7 +194,7 @@ fn offer(
         tools,
         lookups,
         errands,
-        view: Arc::clone(server.shared()) as _,
+        view: Arc::new(Isolated(Arc::clone(server))),
         trusted: settings.trusted,
         cached_tools: settings.cache.as_ref().map(|cache| cache.tools.clone()).unwrap_or_default(),
         terms: settings.terms.clone(),

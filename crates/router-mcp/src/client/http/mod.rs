@@ -35,9 +35,7 @@ use self::{
 };
 use super::{
     Endpoint, Question, Surroundings, answer,
-    eras::{
-        self, DISCOVER, Era, Greeting, INITIALIZE, INITIALIZED, Protocol, Request, discover_params, initialize_params,
-    },
+    eras::{self, DISCOVER, Era, Greeting, INITIALIZE, INITIALIZED, Protocol, Request, discover_params},
     in_flight::InFlight,
     listener::Listener,
     loudness::{Loudness, SET_LEVEL},
@@ -210,10 +208,7 @@ impl Remote {
     }
 
     async fn initialize(&self) -> Result<Result<Greeting, Rejection>> {
-        let (reply, session) = match self
-            .exchange((INITIALIZE, &initialize_params(self.around.roots.is_some())), HeaderMap::new())
-            .await?
-        {
+        let (reply, session) = match self.exchange((INITIALIZE, &self.around.greeting()), HeaderMap::new()).await? {
             Posted::Answered(reply, session) => (reply, session),
             Posted::Rejected(rejection) => return Ok(Err(rejection)),
             Posted::Accepted => return Err(Error::new(Kind::Protocol, "the server took a question without an answer")),

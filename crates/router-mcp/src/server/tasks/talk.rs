@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use router_core::{Cx, Raw};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{Front, Handle, Question, RESULT_MAX, Told};
@@ -13,7 +13,7 @@ use crate::{
     fields, rpc,
     rpc::{RpcError, code},
     server::{
-        park::{TOGETHER, fits},
+        park::{all_asked, fits},
         peer::{Ask, Requester, Way},
         state::{REQUESTS, RESPONSES, input_request, keyed},
     },
@@ -95,7 +95,7 @@ impl Front {
         let Some(waits) = self.talk(cx, question, (handle, name)) else { return working() };
         let mut requests = waits.requests();
         if requests.is_none() && timeout(FIRST_MAX, waits.peer.rings()).await.is_ok() {
-            sleep(TOGETHER).await;
+            all_asked(&waits.peer).await;
             requests = waits.requests();
         }
         requests.map_or_else(working, |requests| asking(task, &requests))

@@ -288,6 +288,29 @@ async fn an_address_to_visit_first_is_told_in_each_eras_way() {
     assert!(refused.body.contains(r#""requiredCapabilities":{"elicitation":{"url":{}}}"#), "{refused:?}");
 }
 
+#[tokio::test]
+async fn a_failure_for_want_of_a_capability_names_it_to_a_modern_client() {
+    let bench = Bench::new();
+    bench.fake.on_call(|cx, _| async move {
+        let asked = cx.peer().ask("sampling/createMessage", fields::empty()).await;
+        let mut answer = Answer::new(raw(r#"{"content":[],"isError":true}"#));
+        answer.is_error = asked.is_err();
+        Ok(answer)
+    });
+    for capabilities in ["{}", r#"{"elicitation":{}}"#] {
+        let refused = bench.call("a", capabilities, CALL).await;
+        assert_eq!((refused.status, refused.code()), (400, Some(-32021)));
+        assert!(refused.body.contains(r#"{"requiredCapabilities":{"sampling":{}}"#), "{refused:?}");
+    }
+    let legacy = bench.post(&[], &legacy_body(1, "tools/call", CALL)).await;
+    assert_eq!(legacy.result(), r#"{"content":[],"isError":true}"#, "the era knows no such word");
+    bench.fake.on_call(|cx, _| async move {
+        drop(cx.peer().ask("sampling/createMessage", fields::empty()).await);
+        Ok(Answer::new(raw(r#"{"content":[]}"#)))
+    });
+    assert_eq!(bench.call("a", "{}", CALL).await.code(), None, "it did without");
+}
+
 /// A legacy client in a session over a pipe, and a server that answers `input_required`.
 async fn asked_in_session(
     rounds: &'static [&'static str],
