@@ -61,6 +61,7 @@ class World:
         first = [
             ("everything-stdio", EVERYTHING, everything),
             ("everything-http", {"url": self.over_http("streamableHttp", "/mcp")}, everything),
+            ("everything-sse", {"url": self.over_http("sse", "/sse")}, everything),
             ("filesystem", filesystem(self.home), {
                 "call": ["read_text_file", {"path": str(self.home / "note.txt")}], "error": ["read_text_file", {"path": "/etc/passwd"}], "says": "Buy milk."}),
             ("memory", {"command": str(NODE), "args": [str(PACKAGES / "server-memory/dist/index.js")], "env": {"MEMORY_FILE_PATH": str(self.home / "memory.json")}}, {

@@ -6,11 +6,13 @@
 
 mod fidelity {
     pub(crate) mod client;
+    pub(crate) mod questions;
     pub(crate) mod server;
 }
 
 use self::fidelity::{
     client::{Client, Era},
+    questions,
     server::{Server, Way},
 };
 
@@ -100,6 +102,35 @@ async fn every_method_in_every_cell() {
             // What carries a message changes nothing about it.
             assert!(goldens.windows(2).all(|pair| pair[0] == pair[1]), "{client_era:?} {server_era:?}: {goldens:#?}");
             insta::assert_snapshot!(format!("{client_era:?}_client_{server_era:?}_server").to_lowercase(), goldens[0]);
+        }
+    }
+}
+
+/// What a server asks back, with what, and what it is answered.
+const QUESTIONS: [(&str, &str, &str); 3] = [
+    (
+        "sampling/createMessage",
+        r#"{"maxTokens":1E2,"messages":[{"content":{"text":"\u0041","type":"text","x":ODD},"role":"user"}],"metadata":ODD}"#,
+        r#"{"model":"m","role":"assistant","content":{"type":"text","text":"\u00e9","x":ODD},"vendorTop":1.50}"#,
+    ),
+    (
+        "elicitation/create",
+        r#"{"requestedSchema":{"type":"object","properties":{"zeta":{"type":"string"},"alpha":{"type":"number"}}},"message":"\u0041?","x":ODD}"#,
+        r#"{"content":{"zeta":"\/","alpha":12345678901234567890123},"action":"accept","x":ODD}"#,
+    ),
+    ("roots/list", r#"{"x":1.0}"#, r#"{"x":ODD,"roots":[{"name":"\u00e9","uri":"file:///r"}]}"#),
+];
+
+#[tokio::test]
+async fn every_question_back_in_every_cell() {
+    let questions = QUESTIONS.map(|(method, params, answer)| (method, odd(params), odd(answer)));
+    for client_era in [Era::Legacy, Era::Modern] {
+        for server_era in [Era::Legacy, Era::Modern] {
+            let golden = questions::corpus(client_era, server_era, &questions).await.replace(ODD, "ODD");
+            insta::assert_snapshot!(
+                format!("asked_{client_era:?}_client_{server_era:?}_server").to_lowercase(),
+                golden
+            );
         }
     }
 }

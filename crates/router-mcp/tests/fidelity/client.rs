@@ -129,12 +129,12 @@ impl Client {
     }
 }
 
-fn cx() -> Cx {
+pub(crate) fn cx() -> Cx {
     Cx::new(Arc::new(Caller::anonymous("r")), Duration::from_secs(20))
 }
 
 /// The one server under its own names.
-fn front(reach: Reach, tasks: &TaskTracker, shutdown: &CancellationToken) -> Front {
+pub(crate) fn front(reach: Reach, tasks: &TaskTracker, shutdown: &CancellationToken) -> Front {
     let spec = ServerSpec::new("odd", reach);
     let server = McpServer::start(spec, Launch::new(FIXTURE, []), tasks, shutdown.clone());
     let offer = Offer {

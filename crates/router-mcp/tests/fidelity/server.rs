@@ -22,8 +22,8 @@ pub(crate) enum Way {
 /// The program that stands for a server behind a pipe.
 pub(crate) const FIXTURE: &str = env!("CARGO_BIN_EXE_mcp-fixture");
 
-const LEGACY_HELLO: &str = r#"{"protocolVersion":"2025-11-25","capabilities":{"tools":{},"resources":{},"prompts":{},"completions":{},"logging":{}},"serverInfo":{"name":"odd","version":"1"}}"#;
-const MODERN_HELLO: &str = r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"resources":{},"prompts":{},"completions":{},"logging":{}},"ttlMs":0,"cacheScope":"private"}"#;
+pub(crate) const LEGACY_HELLO: &str = r#"{"protocolVersion":"2025-11-25","capabilities":{"tools":{},"resources":{},"prompts":{},"completions":{},"logging":{}},"serverInfo":{"name":"odd","version":"1"}}"#;
+pub(crate) const MODERN_HELLO: &str = r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"resources":{},"prompts":{},"completions":{},"logging":{}},"ttlMs":0,"cacheScope":"private"}"#;
 /// What it says of its progress and what it logs before it answers a call.
 const PROGRESS: &str = r#"{"progress":1.0,"progressToken":TOKEN,"total":1E2,"x":[ ]}"#;
 const LOG: &str = r#"{"data":{"z":1.0,"a":12345678901234567890123},"level":"error","x":"\/"}"#;
