@@ -23,7 +23,7 @@ const ANNOUNCED: [&str; 2] = ["extensions", "experimental"];
 
 impl Catalog {
     /// The extensions that clients can use here, as the first server says it that has them: those whose methods lead to
-    /// one server. Tasks are told by [`Tasks`](super::Tasks).
+    /// one server. Those of tasks are told by [`Catalog::tasks`].
     pub(crate) fn extensions(&self) -> Vec<(String, Raw)> {
         let said = self.view.servers.iter().filter_map(|shown| shown.shelf.said(&["extensions"]));
         let mut all: BTreeMap<String, (usize, Raw)> = BTreeMap::new();
