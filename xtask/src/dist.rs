@@ -13,8 +13,10 @@ use std::{
 };
 
 /// What the scenarios of the bench are put through: every front, both dialects, both transports of MCP.
-const TRAINING: [(&str, &[&str]); 2] =
-    [("llm", &["ours", "ours, same dialect"]), ("mcp", &["ours->stdio", "ours->http", "ours->http, modern"])];
+const TRAINING: [(&str, &[&str]); 2] = [
+    ("llm", &["ours", "ours, same dialect"]),
+    ("mcp", &["ours->stdio", "ours->stdio, modern", "ours->http", "ours->http, modern"]),
+];
 
 /// Builds `target/dist/mcp-router`; without a profile where the tools for one are missing, which is said.
 pub(crate) fn dist(root: &Path) -> Result<()> {
