@@ -63,7 +63,7 @@ impl Server {
                 (Some("initialize"), Era::Legacy) => LEGACY_HELLO,
                 (Some("server/discover"), Era::Modern) => MODERN_HELLO,
                 (Some("tools/list"), _) => TOOLS,
-                (Some("tools/call"), _) | (None, _) => return (line, message),
+                (Some("tools/call") | None, _) => return (line, message),
                 (Some(_), _) => {
                     if !id.is_null() {
                         let error = r#"{"code":-32601,"message":"no"}"#;
@@ -132,9 +132,9 @@ fn masked(line: &str, message: &Value) -> String {
     let state = message.pointer("/result/requestState").or(message.pointer("/params/requestState"));
     let state = state.filter(|state| *state != "state").map(Value::to_string).unwrap_or_default();
     let line = if state.is_empty() { line.to_owned() } else { line.replacen(&state, "SEALED", 1) };
-    match &message["id"] {
-        Value::Number(id) => line.replacen(&format!(r#""id":{id}"#), r#""id":OURS"#, 1),
-        _ => line,
+    match message["id"].as_number() {
+        Some(id) => line.replacen(&format!(r#""id":{id}"#), r#""id":OURS"#, 1),
+        None => line,
     }
 }
 
