@@ -188,7 +188,8 @@ class Target:
         env = {k: self.fill(v) for k, v in s.get("env", {}).items()}
         if "env_file" in s:
             env.update(sh_env(self.fill(s["env_file"])))
-        listed(self.run / "listed")
+        if s.get("lists"):
+            listed(self.run / "listed")
         t0 = time.perf_counter()
         self.proc = spawn([self.fill(c) for c in s["cmd"]], TARGET_CORE, env, cwd, self.run / f"{self.name.replace('>', '')}.log")
         while True:

@@ -1,5 +1,7 @@
 """Who sits before a client, in the tests of servers that ask."""
 
+import asyncio
+
 import mcp_types as types
 
 ROOT = "file:///of/the/client"
@@ -15,6 +17,17 @@ class Person:
         """How a client comes to him."""
         answers = {"elicitation_callback": self.elicit, "sampling_callback": self.sample, "list_roots_callback": self.roots}
         return {"logging_callback": self.log, "log_level": "info", **answers}
+
+    def hesitates(self) -> asyncio.Event:
+        """From now on he never answers what is asked; set once something is."""
+        asked = asyncio.Event()
+
+        async def never(context, params):
+            asked.set()
+            await asyncio.Event().wait()
+
+        self.elicit = never
+        return asked
 
     async def elicit(self, context, params) -> types.ElicitResult:
         self.asked.append(getattr(params, "url", None) or params.message)

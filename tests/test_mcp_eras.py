@@ -183,13 +183,8 @@ def test_a_legacy_client_that_leaves_while_it_is_asked_ends_its_call(asking, ser
     router = asking(server)
 
     async def leave() -> None:
-        person, asked = Person(), asyncio.Event()
-
-        async def never(context, params):
-            asked.set()
-            await asyncio.Event().wait()
-
-        person.elicit = never
+        person = Person()
+        asked = person.hesitates()
         async with client_of(person, router, "legacy") as client:
             call = asyncio.create_task(client.call_tool("name", {}))
             await asyncio.wait_for(asked.wait(), 20)

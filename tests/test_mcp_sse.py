@@ -106,13 +106,8 @@ def test_an_old_client_is_asked_and_told_everything(router):
 @pytest.mark.parametrize("says", ["cancelled", "nothing"])
 def test_a_call_of_an_old_client_ends_when_he_takes_it_back_or_goes(router, says):
     async def leave() -> None:
-        person, asked = Person(), asyncio.Event()
-
-        async def never(context, params):
-            asked.set()
-            await asyncio.Event().wait()
-
-        person.elicit = never
+        person = Person()
+        asked = person.hesitates()
         async with through(f"{router.url}/sse/a", person) as client:
             call = asyncio.create_task(client.call_tool("name", {}))
             await asyncio.wait_for(asked.wait(), 20)
@@ -187,13 +182,8 @@ def test_a_call_that_is_taken_back_is_told_the_server(start, serve):
     router.wait_for_tools("a__name", seconds=60)
 
     async def give_up() -> None:
-        person, asked = Person(), asyncio.Event()
-
-        async def never(context, params):
-            asked.set()
-            await asyncio.Event().wait()
-
-        person.elicit = never
+        person = Person()
+        asked = person.hesitates()
         async with Client(f"{router.url}/mcp/a", mode="legacy", **person.manner()) as client:
             call = asyncio.create_task(client.call_tool("name", {}))
             await asyncio.wait_for(asked.wait(), 20)

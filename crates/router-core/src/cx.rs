@@ -192,6 +192,16 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// The router itself, for what it asks on nobody's behalf.
+    pub fn router(purpose: &'static str) -> Self {
+        Self { name: purpose.into(), client: None, tenant: Scope::Shared, request_id: purpose.into() }
+    }
+
+    /// Whether there is nobody behind the call but the router itself.
+    pub fn is_router(&self) -> bool {
+        self.tenant == Scope::Shared
+    }
+
     /// A caller without a key, as on loopback.
     pub fn anonymous(request_id: impl Into<Arc<str>>) -> Self {
         Self {

@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod between;
+
 mod fidelity {
     pub(crate) mod client;
     pub(crate) mod questions;

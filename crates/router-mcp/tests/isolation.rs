@@ -2,18 +2,18 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod between;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{Method, Request, Response};
 use http_body_util::BodyExt;
-use router_core::{Caller, Cx, Upstream};
+use router_core::{Caller, Cx};
 use router_mcp::{
-    catalog::{Catalog, Offer, Terms},
     client::{Launch, McpServer, Program, Reach, ServerSpec},
-    seal::Seal,
-    server::{Body, Front, Setup},
+    server::{Body, Front},
 };
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -43,28 +43,8 @@ impl Bench {
             McpServer::start(spec, Launch::new(FIXTURE, []), &tasks, shutdown.clone())
         };
         let servers: Vec<_> = SERVERS.map(launch).into();
-        let offers = servers.iter().zip(SERVERS).map(|(server, (name, _))| Offer {
-            name: name.into(),
-            tools: Arc::clone(server).boxed(),
-            lookups: Arc::clone(server).boxed(),
-            errands: Arc::clone(server).boxed(),
-            view: Arc::clone(server) as _,
-            trusted: false,
-            cached_tools: Vec::new(),
-            terms: Terms::default(),
-            pinned: None,
-        });
-        let catalog = Catalog::new(offers.collect(), &tasks, [7; 32]);
-        let front = Front::new(Setup {
-            tools: catalog.clone().boxed(),
-            lookups: catalog.clone().boxed(),
-            catalog,
-            name: "router".to_owned(),
-            version: "1".to_owned(),
-            tasks: tasks.clone(),
-            closing: shutdown.clone(),
-            seal: Arc::new(Seal::new(None, || 0).unwrap()),
-        });
+        let named: Vec<_> = SERVERS.iter().zip(&servers).map(|((name, _), server)| (*name, server)).collect();
+        let front = between::front(between::catalog(&named, &tasks), &tasks, &shutdown);
         Self { front, servers, tasks, shutdown }
     }
 

@@ -121,6 +121,9 @@ async fn answers_keep_what_they_say_about_errors() {
     bench.end().await;
 }
 
+/// News that waits for nothing; what a server is granted to end by itself is twice as long.
+const SOON: Duration = Duration::from_secs(1);
+
 #[tokio::test]
 async fn a_death_is_told_at_once_and_mended() {
     for (tool, reason) in [
@@ -131,7 +134,7 @@ async fn a_death_is_told_at_once_and_mended() {
         bench.echo().await;
         let start = Instant::now();
         let (other, dead) = tokio::join!(bench.failure("hang"), bench.failure(tool));
-        assert!(start.elapsed() < Duration::from_millis(150), "{:?}", start.elapsed());
+        assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
         for error in [dead, other] {
             assert_eq!((error.kind(), error.outcome(), error.message()), (Kind::Unavailable, Outcome::Unknown, reason));
         }
@@ -140,7 +143,7 @@ async fn a_death_is_told_at_once_and_mended() {
         assert!(refused.message().starts_with(reason) && refused.message().contains("next start in"), "{refused}");
         assert!(refused.wait().is_some());
         bench.state(ServerState::Ready).await;
-        assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
         assert_eq!(bench.echo().await, ECHO);
         assert_eq!(bench.server.status().restarts, 1);
         bench.end().await;
@@ -175,7 +178,7 @@ async fn a_stopped_output_ends_the_connection() {
     bench.echo().await;
     let start = Instant::now();
     let error = bench.failure("silence").await;
-    assert!(start.elapsed() < Duration::from_millis(200), "{:?}", start.elapsed());
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
     assert_eq!((error.outcome(), error.message()), (Outcome::Unknown, "the server closed its output"));
     bench.end().await;
 }
@@ -419,7 +422,7 @@ async fn a_dead_servers_descendants_are_ended_and_do_not_delay_the_news() {
     let before = born(&tag, 3).await;
     let start = Instant::now();
     let error = bench.failure("die").await;
-    assert!(start.elapsed() < Duration::from_millis(150), "{:?}", start.elapsed());
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
     assert_eq!(error.outcome(), Outcome::Unknown);
     bench.state(ServerState::Ready).await;
     assert!(before.iter().all(|pid| !alive(&tag).contains(pid)), "of the first life nobody is left");

@@ -5,7 +5,7 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use router_core::{
-    Caller, Cx, Error, Kind, Note, Outcome, Peer, Raw, Result, Scope, SessionMark, Upstream,
+    Caller, Cx, Error, Kind, Note, Outcome, Peer, Raw, Result, SessionMark, Upstream,
     tool::{Lookup, ToolCall, What},
 };
 use router_mcp::client::{
@@ -114,8 +114,7 @@ async fn each_caller_has_a_process_to_himself_and_lists_come_from_the_shared_one
     assert_eq!(bench.pid(&within("2", &other)).await.unwrap(), alice);
     assert_ne!(bench.pid(&of("bob")).await.unwrap(), alice);
     assert_eq!(bench.servers.states(), [ServerState::Ready; 2]);
-    let nobody = Caller { tenant: Scope::Shared, ..Caller::anonymous("r") };
-    let nobody = Cx::new(Arc::new(nobody), Duration::from_secs(10));
+    let nobody = Cx::new(Arc::new(Caller::router("catalog")), Duration::from_secs(10));
     Isolated(Arc::clone(&bench.servers)).call(&nobody, Lookup::new(What::Tools)).await.unwrap();
     assert_eq!(bench.servers.states().len(), 2);
     bench.end().await;

@@ -2,17 +2,17 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod between;
+
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::BodyExt;
-use router_core::{Caller, Cx, Upstream};
+use router_core::{Caller, Cx};
 use router_mcp::{
-    catalog::{Catalog, Offer, Terms},
     client::{Launch, McpServer, Program, Reach, ServerSpec, ServerState},
-    seal::Seal,
-    server::{Front, Setup},
+    server::Front,
 };
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
@@ -35,28 +35,7 @@ impl Bench {
         let program = Program { command: FIXTURE.to_owned(), args, env: Vec::new(), cwd: None };
         let spec = ServerSpec::new("fix", Reach::Program(program));
         let server = McpServer::start(spec, Launch::new(FIXTURE, []), &tasks, shutdown.clone());
-        let offer = Offer {
-            name: "fix".into(),
-            tools: Arc::clone(&server).boxed(),
-            lookups: Arc::clone(&server).boxed(),
-            errands: Arc::clone(&server).boxed(),
-            view: Arc::clone(&server) as _,
-            trusted: false,
-            cached_tools: Vec::new(),
-            terms: Terms::default(),
-            pinned: None,
-        };
-        let catalog = Catalog::new(vec![offer], &tasks, [7; 32]);
-        let front = Front::new(Setup {
-            tools: catalog.clone().boxed(),
-            lookups: catalog.clone().boxed(),
-            catalog,
-            name: "router".to_owned(),
-            version: "1".to_owned(),
-            tasks: tasks.clone(),
-            closing: shutdown.clone(),
-            seal: Arc::new(Seal::new(None, || 0).unwrap()),
-        });
+        let front = between::front(between::catalog(&[("fix", &server)], &tasks), &tasks, &shutdown);
         Self { front, server, tasks, shutdown }
     }
 

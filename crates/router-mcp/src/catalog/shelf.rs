@@ -9,7 +9,7 @@ use futures_util::{
 };
 use parking_lot::Mutex;
 use router_core::{
-    Caller, Cx, Error, Kind, Outcome, Raw, Reply, Result, Scope, Source, Upstream,
+    Caller, Cx, Error, Kind, Outcome, Raw, Reply, Result, Source, Upstream,
     tool::{Answer, Errand, Lookup},
 };
 use tokio::{
@@ -238,7 +238,8 @@ impl Shelf {
 
     async fn fetch(&self, list: List) -> Result<Arc<Listing>> {
         self.started().await?;
-        let cx = Cx::new(Arc::new(catalog()), FETCH_TIME);
+        // Lists are asked for in nobody's name: what they hold does not depend on who reads them.
+        let cx = Cx::new(Arc::new(Caller::router("catalog")), FETCH_TIME);
         let mut listing = Listing::new(list, self.revision(list));
         let pinned = self.offer.pinned.as_ref().filter(|_| list == List::Tools);
         let (mut cursor, mut bytes) = (None, 0);
@@ -332,11 +333,6 @@ impl Shelf {
     pub(super) async fn errand(&self, cx: &Cx, errand: Errand) -> Result<Answer> {
         self.offer.errands.call(cx, errand).await.map_err(|error| error.at(&self.offer.name))
     }
-}
-
-/// Lists are asked for in nobody's name: what they hold does not depend on who reads them.
-fn catalog() -> Caller {
-    Caller { name: "catalog".into(), client: None, tenant: Scope::Shared, request_id: "catalog".into() }
 }
 
 /// A server without this kind of thing may say so when asked instead of beforehand.

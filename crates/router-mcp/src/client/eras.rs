@@ -56,8 +56,6 @@ const LEGACY_VERSION: &str = "2025-11-25";
 const LEGACY_VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", LEGACY_VERSION];
 /// The modern revision.
 pub(crate) const MODERN_VERSION: &str = "2026-07-28";
-/// The same as JSON.
-const QUOTED_VERSION: &str = "\"2026-07-28\"";
 
 pub(crate) const INITIALIZE: &str = "initialize";
 pub(crate) const DISCOVER: &str = "server/discover";
@@ -150,7 +148,8 @@ pub(crate) fn initialize_params(client: Option<&Raw>, has_roots: bool) -> Raw {
 
 /// What `server/discover` says.
 pub(crate) fn discover_params() -> Raw {
-    fields::with_field(&Raw::trusted("{}"), META, &modern_meta(None, None))
+    let empty = fields::empty();
+    fields::with_field(&empty, META, &modern_meta(&fields::Object::of(&empty), None))
 }
 
 /// What `subscriptions/listen` says.
@@ -212,12 +211,12 @@ impl Request {
     ) -> Self {
         let meta = set.iter().find(|(key, _)| *key == META).map(|(_, meta)| (*meta).clone());
         let meta = meta.or_else(|| params.get(META));
-        let said = meta.as_ref().map(fields::Object::of);
-        let says = |key: &str| said.as_ref().and_then(|said| said.get(key));
-        let token = says(PROGRESS_TOKEN);
-        let from = if says(PROTOCOL_VERSION).is_some() { Era::Modern } else { Era::Legacy };
+        let empty = fields::empty();
+        let said = fields::Object::of(meta.as_ref().unwrap_or(&empty));
+        let token = said.get(PROGRESS_TOKEN);
+        let from = if said.get(PROTOCOL_VERSION).is_some() { Era::Modern } else { Era::Legacy };
         let fitted = match (era, from) {
-            (Era::Modern, _) => Some(modern_meta(meta.as_ref(), Some(peer))),
+            (Era::Modern, _) => Some(modern_meta(&said, Some(peer))),
             (Era::Legacy, Era::Modern) => meta.as_ref().map(without_modern_keys),
             (Era::Legacy, Era::Legacy) => meta.clone(),
         };
@@ -238,10 +237,8 @@ pub(crate) fn without_modern_keys(meta: &Raw) -> Raw {
 
 /// `_meta` of a modern request. A modern caller speaks for himself; of a legacy one we say what he said of himself when
 /// he greeted us, and how much he wants to hear; our own requests promise nothing.
-fn modern_meta(meta: Option<&Raw>, peer: Option<&dyn Peer>) -> Raw {
-    let empty = fields::empty();
-    let meta = fields::Object::of(meta.unwrap_or(&empty));
-    let version = Raw::trusted(QUOTED_VERSION);
+fn modern_meta(meta: &fields::Object<'_>, peer: Option<&dyn Peer>) -> Raw {
+    let version = rpc::quoted(MODERN_VERSION);
     let (speaks, is_named) = (meta.get(CLIENT_CAPABILITIES).is_some(), meta.get(CLIENT_INFO).is_some());
     if speaks && is_named {
         return meta.with(&[(PROTOCOL_VERSION, &version)]);

@@ -12,7 +12,7 @@ use std::{
 use futures_util::{FutureExt, future::BoxFuture};
 use parking_lot::Mutex;
 use router_core::{
-    Cx, Error, Kind, Outcome, Raw, Result, Scope, Upstream,
+    Cx, Error, Kind, Outcome, Raw, Result, Upstream,
     tool::{Answer, Errand, Lookup, ToolCall},
 };
 use tokio::{
@@ -100,7 +100,7 @@ impl Instances {
     /// nobody's name.
     fn owner(&self, cx: &Cx) -> Option<(Arc<str>, Owner, Option<CancellationToken>)> {
         let caller = cx.caller();
-        if self.isolation == Isolation::Shared || caller.tenant == Scope::Shared {
+        if self.isolation == Isolation::Shared || caller.is_router() {
             return None;
         }
         let session = cx.peer().session().filter(|_| self.isolation == Isolation::PerSession);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use router_core::{Cx, Kind, Note, Raw};
 
-use super::eras;
+use super::{Surroundings, eras, session::Reply};
 use crate::{
     fields,
     rpc::{RpcError, code},
@@ -33,6 +33,11 @@ impl Listener {
     /// Who asks.
     pub(super) fn caller(&self) -> &Arc<str> {
         &self.cx.caller().name
+    }
+
+    /// Whether it is the router itself that asks: nothing that a server says unasked is about that.
+    pub(super) fn is_router(&self) -> bool {
+        self.cx.caller().is_router()
     }
 
     /// Whether he has a question to answer already.
@@ -102,8 +107,18 @@ pub(super) fn is_foreign(method: &str) -> bool {
     !own.is_some_and(|own| own.starts_with("subscriptions/") || OWN.iter().any(|known| own.starts_with(known)))
 }
 
+/// Who answers a question of a server that is `meant` for somebody; the answer, where nobody has to be asked.
+pub(super) fn who_answers(method: &str, meant: Option<Listener>, around: &Surroundings) -> Result<Listener, Reply> {
+    match meant.filter(|listener| listener.can_hear(method)) {
+        _ if method == "ping" => Err(Ok(fields::empty())),
+        None if method == ROOTS => Err(Ok(around.roots())),
+        Some(listener) if can_be_relayed(method) => Ok(listener),
+        Some(_) | None => Err(Err(cannot(method))),
+    }
+}
+
 /// Whether a question of a server can be put to a caller at all.
-pub(super) fn can_be_relayed(method: &str) -> bool {
+fn can_be_relayed(method: &str) -> bool {
     matches!(method, "sampling/createMessage" | "elicitation/create" | ROOTS)
 }
 
@@ -113,6 +128,6 @@ pub(super) fn too_much() -> RpcError {
 }
 
 /// The answer to a question that nobody can answer.
-pub(super) fn cannot(method: &str) -> RpcError {
+fn cannot(method: &str) -> RpcError {
     RpcError::new(code::METHOD_NOT_FOUND, format!("the client cannot answer {method}"))
 }

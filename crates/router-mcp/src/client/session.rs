@@ -85,7 +85,10 @@ struct Waiter {
 impl Waiting {
     /// The callers, by the ids of their requests.
     fn listeners(&self) -> impl Iterator<Item = (u64, &Listener)> {
-        self.callers.iter().filter_map(|(id, waiter)| Some((*id, waiter.listener.as_ref()?)))
+        self.callers
+            .iter()
+            .filter_map(|(id, waiter)| Some((*id, waiter.listener.as_ref()?)))
+            .filter(|(_, listener)| !listener.is_router())
     }
 }
 
@@ -358,24 +361,17 @@ impl Session {
     /// A question of the server, which names no request that caused it.
     fn asked(self: &Arc<Self>, id: rpc::Id, method: Arc<str>, params: Option<Raw>) {
         let meant = in_flight::meant(self.waiting.lock().listeners());
-        let answered = match (&*method, meant.filter(|listener| listener.can_hear(&method))) {
-            ("ping", _) => Ok(Raw::trusted("{}")),
-            (listener::ROOTS, None) => Ok(self.around.roots()),
-            (_, Some(listener)) if listener::can_be_relayed(&method) => match self.around.question() {
-                None => Err(listener::too_much()),
-                Some(place) => {
-                    let session = Arc::clone(self);
-                    self.around.tasks.spawn(async move {
-                        let answered = listener.answer(&method, params).await;
-                        session.respond(&id, &answered);
-                        drop(place);
-                    });
-                    return;
-                }
-            },
-            _ => Err(listener::cannot(&method)),
+        let listener = match listener::who_answers(&method, meant, &self.around) {
+            Ok(listener) => listener,
+            Err(answered) => return self.respond(&id, &answered),
         };
-        self.respond(&id, &answered);
+        let Some(place) = self.around.question() else { return self.respond(&id, &Err(listener::too_much())) };
+        let session = Arc::clone(self);
+        self.around.tasks.spawn(async move {
+            let answered = listener.answer(&method, params).await;
+            session.respond(&id, &answered);
+            drop(place);
+        });
     }
 
     fn respond(&self, id: &rpc::Id, answered: &Reply) {

@@ -1,6 +1,9 @@
 //! Conversations with a server that is a few lines of test.
 
-use router_core::{Caller, Note, Peer, Pulse, tool::ToolCall};
+use router_core::{
+    Caller, Note, Peer, Pulse,
+    tool::{Lookup, ToolCall, What},
+};
 use tokio::{net::unix::pipe, time::timeout};
 use tokio_util::task::TaskTracker;
 
@@ -160,6 +163,35 @@ async fn progress_and_questions_find_the_caller() {
     assert_eq!(answered.as_str(), r#"{"jsonrpc":"2.0","id":"q1","result":{"asked":"elicitation/create"}}"#);
     assert_eq!(pinged.as_str(), r#"{"jsonrpc":"2.0","id":7,"result":{}}"#);
     assert_eq!(pulse.beats(), 4);
+}
+
+#[tokio::test]
+async fn a_list_of_the_routers_own_takes_no_word_from_the_caller() {
+    let mut talk = Talk::start();
+    let session = Arc::clone(&talk.session);
+    let ears = Arc::new(Ears::default());
+    let caller = cx().with_peer(Arc::clone(&ears) as Arc<dyn Peer>);
+    let router = Cx::new(Arc::new(Caller::router("catalog")), Duration::from_secs(10));
+    let (lists, call) = (Lookup::new(What::Prompts), call("slow"));
+    let serve = async {
+        let asked = [talk.hears().await, talk.hears().await];
+        talk.says(r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info"}}"#);
+        talk.says(r#"{"jsonrpc":"2.0","id":"q","method":"sampling/createMessage","params":{}}"#);
+        let answered = talk.hears().await;
+        for request in asked {
+            let id = fields::number(&request, "id").unwrap();
+            talk.says(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#));
+        }
+        answered
+    };
+    let (list, result, answered) = tokio::join!(
+        session.call(&router, Question::Lookup(&lists)),
+        session.call(&caller, Question::Tool(&call)),
+        serve
+    );
+    assert!(list.is_ok() && result.is_ok());
+    assert_eq!(answered.as_str(), r#"{"jsonrpc":"2.0","id":"q","result":{"asked":"sampling/createMessage"}}"#);
+    assert_eq!(*ears.notes.lock(), [("notifications/message".to_owned(), r#"{"level":"info"}"#.to_owned())]);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// How long a person may take, in seconds.
-pub(super) const PATIENCE: i64 = 600;
+pub const PATIENCE: i64 = 600;
 
 /// 256 bits that nobody can guess, as text.
 pub(super) fn random() -> Result<String> {

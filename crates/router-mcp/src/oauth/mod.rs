@@ -33,7 +33,7 @@ pub use self::{
     assertion::is_key,
     challenge::Challenge,
     client::description,
-    flow::{Callback, cookie},
+    flow::{Callback, PATIENCE, cookie},
     office::{Departure, Errand, Forgotten, Office, Setup},
     scopes::Scopes,
 };

@@ -46,7 +46,7 @@ impl Front {
             Method::POST => self.post(cx, &parts.headers, body).await,
             Method::GET => self.stream(&cx, &parts.headers),
             Method::DELETE => self.delete(&cx, &parts.headers),
-            _ => Ok(not_allowed()),
+            _ => Ok(not_allowed("POST")),
         };
         outcome.unwrap_or_else(|refusal| refused(None, &refusal))
     }
@@ -147,7 +147,7 @@ impl Front {
 
     /// The standing stream of a legacy session, or the rest of one that was cut.
     fn stream(&self, cx: &Cx, headers: &HeaderMap) -> Result<Response<Body>, Refusal> {
-        let Some(session) = self.session(headers, &cx.caller().name)? else { return Ok(not_allowed()) };
+        let Some(session) = self.session(headers, &cx.caller().name)? else { return Ok(not_allowed("POST")) };
         if !Accepts::read(headers).events {
             return Err(not_acceptable());
         }
@@ -169,7 +169,7 @@ impl Front {
     }
 
     fn delete(&self, cx: &Cx, headers: &HeaderMap) -> Result<Response<Body>, Refusal> {
-        let Some(session) = self.session(headers, &cx.caller().name)? else { return Ok(not_allowed()) };
+        let Some(session) = self.session(headers, &cx.caller().name)? else { return Ok(not_allowed("POST")) };
         self.0.sessions.close(&session);
         Ok(status(StatusCode::NO_CONTENT))
     }
@@ -311,9 +311,9 @@ fn not_acceptable() -> Refusal {
     Refusal::new(StatusCode::NOT_ACCEPTABLE, error)
 }
 
-/// Streams and ends belong to legacy sessions; without one only POST is left.
-fn not_allowed() -> Response<Body> {
+/// Only the methods of `allowed` are left.
+pub(super) fn not_allowed(allowed: &'static str) -> Response<Body> {
     let mut response = status(StatusCode::METHOD_NOT_ALLOWED);
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     response
 }

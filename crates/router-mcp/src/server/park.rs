@@ -172,9 +172,11 @@ impl Front {
 pub(super) async fn all_asked(peer: &Requester) {
     let mut asked = 0;
     for _ in 0..TOGETHER_MAX {
-        if std::mem::replace(&mut asked, peer.pending()) == peer.pending() {
+        let pending = peer.pending();
+        if pending == asked {
             return;
         }
+        asked = pending;
         sleep(TOGETHER).await;
     }
 }

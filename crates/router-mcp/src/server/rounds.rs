@@ -49,7 +49,7 @@ pub(super) async fn complete<Q: Again>(cx: &Cx, upstream: &BoxUpstream<Q>, query
     let mut answer = upstream.call(cx, query.clone()).await?;
     let mut pause = PAUSE;
     for _ in 1..ROUNDS {
-        if !answer.is_interim || is_task(&answer) {
+        if !answer.is_interim || is_task(&answer.result) {
             return Ok(answer);
         }
         let wanted = fields::get(&answer.result, "inputRequests").map(|it| fields::entries(&it)).unwrap_or_default();
@@ -65,16 +65,16 @@ pub(super) async fn complete<Q: Again>(cx: &Cx, upstream: &BoxUpstream<Q>, query
         let told: Vec<_> = told.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
         answer = upstream.call(cx, query.again(&told)).await?;
     }
-    if answer.is_interim && !is_task(&answer) {
+    if answer.is_interim && !is_task(&answer.result) {
         let message = format!("the server wanted to know more {ROUNDS} times, and gave no answer");
         return Err(at(Error::new(Kind::Refused, message), &answer));
     }
     Ok(answer)
 }
 
-/// Whether more rounds lead nowhere: only whoever can follow a task has asked for one.
-fn is_task(answer: &Answer) -> bool {
-    fields::text(&answer.result, "resultType").as_deref() == Some("task")
+/// Whether a result is a task, which more rounds lead nowhere with: only whoever can follow one has asked for it.
+pub(super) fn is_task(result: &Raw) -> bool {
+    fields::text(result, "resultType").as_deref() == Some("task")
 }
 
 fn at(error: Error, answer: &Answer) -> Error {

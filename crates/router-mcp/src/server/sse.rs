@@ -4,11 +4,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
-use http::{
-    HeaderValue, Method, Response, StatusCode,
-    header::{ALLOW, RETRY_AFTER},
-    request::Parts,
-};
+use http::{HeaderValue, Method, Response, StatusCode, header::RETRY_AFTER, request::Parts};
 use parking_lot::Mutex;
 use router_core::Cx;
 use tokio::sync::mpsc;
@@ -17,7 +13,7 @@ use super::{
     Body, Front,
     body::{self, Events},
     failure,
-    http::{events, refused, status},
+    http::{events, not_allowed, refused, status},
     origin::Refusal,
     pipe::Pipe,
     session::{Hello, Session},
@@ -42,7 +38,7 @@ impl Front {
         let outcome = match parts.method {
             Method::GET => self.open(&cx, path),
             Method::POST => self.posted(cx, parts, &body).await,
-            _ => Ok(not_allowed()),
+            _ => Ok(not_allowed("GET, POST")),
         };
         outcome.unwrap_or_else(|refusal| refused(None, &refusal))
     }
@@ -122,10 +118,4 @@ impl Drop for Hearing {
         self.front.0.pipes.lock().remove(&self.session.id);
         self.front.0.sessions.close(&self.session);
     }
-}
-
-fn not_allowed() -> Response<Body> {
-    let mut response = status(StatusCode::METHOD_NOT_ALLOWED);
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST"));
-    response
 }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use router_core::{Cx, Raw};
-use serde_json::json;
 
 use super::{Question, Told, failure, peer::lacking};
 use crate::{
@@ -120,9 +119,9 @@ pub(super) fn visits(seal: &Seal, cx: &Cx, question: &Question, error: &RpcError
     let visits: Vec<_> = visits.iter().map(|visit| fields::with_field(visit, "mode", &mode)).collect();
     let capabilities = question.meta.capabilities.clone().unwrap_or_else(fields::empty);
     if visits.iter().any(|visit| lacking(&capabilities, "elicitation/create", visit).is_some()) {
-        let data = json!({ "requiredCapabilities": { "elicitation": { "url": {} } } });
-        let message = format!("{}: the client has to declare elicitation.url", error.message);
-        return Err(RpcError::new(code::MISSING_CAPABILITY, message).with_data(Raw::trusted(data.to_string())));
+        let mut lacking = failure::lacking(&["elicitation.url"]);
+        lacking.message = format!("{}: {}", error.message, lacking.message);
+        return Err(lacking);
     }
     let requests = visits.iter().enumerate().map(|(place, visit)| ((place + 1).to_string(), visit));
     let requests: Vec<_> = requests.map(|(key, visit)| (key, input_request("elicitation/create", visit))).collect();

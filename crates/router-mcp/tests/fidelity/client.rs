@@ -5,12 +5,10 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::BodyExt;
-use router_core::{Caller, Cx, Upstream};
+use router_core::{Caller, Cx};
 use router_mcp::{
-    catalog::{Catalog, Offer, Terms},
     client::{Launch, McpServer, Reach, ServerSpec},
-    seal::Seal,
-    server::{Front, Setup, serve_stdio},
+    server::{Front, serve_stdio},
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf, duplex, split},
@@ -19,6 +17,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::server::{FIXTURE, Way};
+use crate::between;
 
 /// Which era a side speaks.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -137,26 +136,6 @@ pub(crate) fn cx() -> Cx {
 pub(crate) fn front(reach: Reach, tasks: &TaskTracker, shutdown: &CancellationToken) -> Front {
     let spec = ServerSpec::new("odd", reach);
     let server = McpServer::start(spec, Launch::new(FIXTURE, []), tasks, shutdown.clone());
-    let offer = Offer {
-        name: "odd".into(),
-        tools: Arc::clone(&server).boxed(),
-        lookups: Arc::clone(&server).boxed(),
-        errands: Arc::clone(&server).boxed(),
-        view: server as _,
-        trusted: false,
-        cached_tools: Vec::new(),
-        terms: Terms::default(),
-        pinned: None,
-    };
-    let catalog = Catalog::new(vec![offer], tasks, [7; 32]).single("odd").expect("the one server");
-    Front::new(Setup {
-        tools: catalog.clone().boxed(),
-        lookups: catalog.clone().boxed(),
-        catalog,
-        name: "router".to_owned(),
-        version: "1".to_owned(),
-        tasks: tasks.clone(),
-        closing: shutdown.clone(),
-        seal: Arc::new(Seal::new(None, || 0).unwrap()),
-    })
+    let catalog = between::catalog(&[("odd", &server)], tasks).single("odd").expect("the one server");
+    between::front(catalog, tasks, shutdown)
 }

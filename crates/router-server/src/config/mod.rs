@@ -7,6 +7,7 @@
 
 mod address;
 mod aliases;
+mod auth;
 mod build;
 mod catalog;
 mod clients;

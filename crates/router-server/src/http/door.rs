@@ -140,8 +140,7 @@ impl Door {
     fn check_origin(&self, parts: &Parts) -> Result<()> {
         let Some(origin) = one(&parts.headers, &header::ORIGIN)? else { return Ok(()) };
         let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        let same = origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host));
-        if same || self.listed_origin(&parts.headers).is_some() {
+        if is_of_host(origin, host) || self.listed_origin(&parts.headers).is_some() {
             return Ok(());
         }
         Err(Error::new(Kind::Forbidden, format!("pages of {origin:?} may not call this router"))
@@ -200,6 +199,11 @@ fn strip(headers: &mut HeaderMap) {
     for name in ours {
         headers.remove(name);
     }
+}
+
+/// Whether a page of `origin` is from the host that it calls.
+pub(super) fn is_of_host(origin: &str, host: &str) -> bool {
+    origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
 }
 
 fn bracketed(address: IpAddr) -> String {

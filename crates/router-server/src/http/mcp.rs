@@ -8,7 +8,8 @@ use axum::{
     body::Body,
     extract::{Path, Request, State},
 };
-use http::Response;
+use bytes::Bytes;
+use http::{Response, request::Parts};
 use router_core::{Provenance, Result};
 use router_mcp::server::Front;
 
@@ -69,14 +70,17 @@ pub async fn view_sse(
     enter_sse(gateway.mcp.front(&visit.caller.name, Place::View(&view)), &visit, request).await
 }
 
-async fn enter(front: Result<&Arc<Front>>, visit: &Visit, request: Request) -> Response<Body> {
-    let front = match front {
-        Ok(front) => front,
-        Err(error) => return reject(&error, reject::Shape::Rpc, visit),
-    };
+/// The whole of a request, where there is somebody to answer it.
+async fn read(front: Result<&Arc<Front>>, request: Request) -> Result<(&Arc<Front>, Parts, Bytes)> {
+    let front = front?;
     let (parts, body) = request.into_parts();
-    match read_body(&parts.headers, body, MCP_BYTES).await {
-        Ok(body) => {
+    let body = read_body(&parts.headers, body, MCP_BYTES).await?;
+    Ok((front, parts, body))
+}
+
+async fn enter(front: Result<&Arc<Front>>, visit: &Visit, request: Request) -> Response<Body> {
+    match read(front, request).await {
+        Ok((front, parts, body)) => {
             let mut response = front.handle(visit.cx.clone(), &parts, body).await;
             let provenance = response.extensions_mut().remove::<Provenance>().unwrap_or_default();
             visit.sign(response.headers_mut(), &provenance);
@@ -87,13 +91,8 @@ async fn enter(front: Result<&Arc<Front>>, visit: &Visit, request: Request) -> R
 }
 
 async fn enter_sse(front: Result<&Arc<Front>>, visit: &Visit, request: Request) -> Response<Body> {
-    let front = match front {
-        Ok(front) => front,
-        Err(error) => return reject(&error, reject::Shape::Rpc, visit),
-    };
-    let (parts, body) = request.into_parts();
-    match read_body(&parts.headers, body, MCP_BYTES).await {
-        Ok(body) => {
+    match read(front, request).await {
+        Ok((front, parts, body)) => {
             // Whoever came below `/c/` posts there, too: his client resolves what has no path by where he came.
             let path = if visit.by_path { "" } else { parts.uri.path() };
             front.handle_sse(visit.cx.clone(), (&parts, path), body).await.map(Body::new)

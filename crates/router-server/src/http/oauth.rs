@@ -10,17 +10,16 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use router_core::{Error, Kind, Result, Secret};
-use router_mcp::oauth::{self, Callback, Errand, Per, Whose};
+use router_mcp::oauth::{self, Callback, Errand, PATIENCE, Per, Whose};
 
 use super::{
-    Gate, Parameters, models,
+    Gate, Parameters,
+    door::is_of_host,
+    models,
     reject::{self, reject},
     visit::Visit,
 };
 use crate::wire::sign_in::Office;
-
-/// How long a browser keeps its cookie, in seconds: as long as a journey may take.
-const KEPT: u32 = 600;
 
 /// The page that a sign-in begins at.
 pub async fn start(State(gateway): Gate, Query(parameters): Parameters) -> Response<Body> {
@@ -70,8 +69,8 @@ pub async fn depart(office: &Office, headers: &HeaderMap, parameters: &[(String,
         let to = HeaderValue::try_from(departure.to).map_err(unusable)?;
         let secure = if office.is_encrypted() { "; Secure" } else { "" };
         let (name, value) = (oauth::cookie(state), departure.cookie.expose());
-        // Lax: it comes along when the authorization server sends the browser back.
-        let cookie = format!("{name}={value}; Max-Age={KEPT}; Path=/; HttpOnly; SameSite=Lax{secure}");
+        // Lax: it comes along when the authorization server sends the browser back. It is kept for as long as that may take.
+        let cookie = format!("{name}={value}; Max-Age={PATIENCE}; Path=/; HttpOnly; SameSite=Lax{secure}");
         let mut response = answer(StatusCode::SEE_OTHER, "text/plain; charset=utf-8", String::new());
         response.headers_mut().insert(header::LOCATION, to);
         response.headers_mut().insert(header::SET_COOKIE, HeaderValue::try_from(cookie).map_err(unusable)?);
@@ -142,10 +141,9 @@ fn escaped(text: &str) -> String {
 fn is_from_our_page(headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let host = text(header::HOST).unwrap_or_default();
-    let same_host = |origin: &str| origin.split_once("://").is_some_and(|(_, known)| known.eq_ignore_ascii_case(host));
     match headers.get("sec-fetch-site") {
         Some(site) => site == "same-origin",
-        None => text(header::ORIGIN).is_none_or(same_host),
+        None => text(header::ORIGIN).is_none_or(|origin| is_of_host(origin, host)),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::BoxFuture};
-use router_core::{BoxUpstream, Caller, Cx, Name, Result, Scope, Upstream, embed::Embed};
+use router_core::{BoxUpstream, Caller, Cx, Name, Result, Upstream, embed::Embed};
 use router_llm::{models::Tokenizer, tokens::Weight};
 use router_mcp::catalog::{Laziness, Lazy, Meaning};
 
@@ -44,9 +44,7 @@ struct Embedding {
 
 impl Meaning for Embedding {
     fn vectors(&self, texts: Vec<String>) -> BoxFuture<'static, Result<Vec<Vec<f32>>>> {
-        let caller =
-            Caller { name: "catalog".into(), client: None, tenant: Scope::Shared, request_id: "catalog".into() };
-        let cx = Cx::new(Arc::new(caller), EMBED_TIME);
+        let cx = Cx::new(Arc::new(Caller::router("catalog")), EMBED_TIME);
         let (embeddings, query) = (self.embeddings.clone(), Embed::of(texts, Arc::clone(&self.model)));
         async move {
             let vectors = embeddings.call(&cx, query).await?;

@@ -14,7 +14,7 @@ use super::{
     Met, Remote,
     exchange::{Aside, Asked},
 };
-use crate::{fields, rpc};
+use crate::rpc;
 
 /// A request of a caller, on its way.
 pub(super) struct Call {
@@ -66,13 +66,11 @@ impl Remote {
         let Some(place) = remote.around.question() else {
             return tracing::debug!(%method, "not answered: the server asks too much at once");
         };
-        let listener = listener.filter(|listener| listener.can_hear(&method));
+        let whom = listener::who_answers(&method, listener, &self.around);
         self.around.tasks.spawn(async move {
-            let answered = match listener {
-                _ if &*method == "ping" => Ok(fields::empty()),
-                None if &*method == listener::ROOTS => Ok(remote.around.roots()),
-                Some(listener) if listener::can_be_relayed(&method) => listener.answer(&method, params).await,
-                Some(_) | None => Err(listener::cannot(&method)),
+            let answered = match whom {
+                Ok(listener) => listener.answer(&method, params).await,
+                Err(answered) => answered,
             };
             let message = match &answered {
                 Ok(result) => rpc::result(&id, result),
@@ -106,7 +104,7 @@ pub(super) struct Place<'a> {
 impl<'a> Place<'a> {
     pub(super) fn of(call: &'a Call, id: u64) -> Self {
         call.remote.waiting.fetch_add(1, Ordering::Relaxed);
-        if call.is_legacy() {
+        if call.is_legacy() && !call.listener.is_router() {
             call.remote.calls.enter(id, &call.listener);
         }
         Self { call, id, done: false }

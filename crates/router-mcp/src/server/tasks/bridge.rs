@@ -12,6 +12,7 @@ use crate::{
     client::without_modern_keys,
     fields,
     rpc::{RpcError, code},
+    server::state::keyed,
 };
 
 /// What 2025-11-25 calls a thing, and what the extension does.
@@ -168,8 +169,7 @@ fn modernized(task: &Raw, name: &str) -> Raw {
         None => key,
     };
     let members: Vec<_> = fields::entries(&renamed).into_iter().map(|(key, value)| (fit(key), value)).collect();
-    let members: Vec<_> = members.iter().map(|(key, value)| (key.as_str(), value)).collect();
-    fields::with_fields(&fields::empty(), &members)
+    keyed(&members)
 }
 
 #[cfg(test)]

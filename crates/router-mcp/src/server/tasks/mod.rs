@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use self::handle::Form;
 pub(super) use self::{handle::Handle, talk::Talks};
-use super::{Front, Question, Told, failure, shape, version::Version};
+use super::{Front, Question, Told, failure, rounds::is_task, shape, version::Version};
 use crate::{
     catalog::{Owner, Place, TASKS_EXTENSION},
     fields,
@@ -95,7 +95,7 @@ impl Front {
 
     async fn ask_task(&self, cx: &Cx, question: &Question, act: Act) -> Result<Told, RpcError> {
         let params = question.params.clone().unwrap_or_else(fields::empty);
-        let name = fields::text(&params, ID);
+        let name = question.parts.task.as_ref().and_then(fields::said);
         let name = name.ok_or_else(|| RpcError::new(code::INVALID_PARAMS, "`taskId` is missing, or no string"))?;
         let handle = Handle::open(&self.0.setup.seal, cx.caller(), &name).ok_or_else(unknown)?;
         match (handle.form, question.version.is_modern()) {
@@ -135,7 +135,7 @@ impl Front {
     pub(super) fn tell_begun(&self, cx: &Cx, question: &Question, answer: Answer) -> Result<Told, RpcError> {
         let Some(server) = answer.provenance().upstream.clone() else { return self.tell(cx, question, Ok(answer)) };
         let (path, form): (&[&str], _) = match question.version {
-            Version::Modern if rpc_kind(&answer.result).as_deref() == Some("task") => (&[ID], Form::Extension),
+            Version::Modern if is_task(&answer.result) => (&[ID], Form::Extension),
             Version::LastLegacy => (&["task", ID], Form::Core),
             Version::First | Version::Batching | Version::Elicitation | Version::Modern => {
                 return self.tell(cx, question, Ok(answer));
@@ -184,11 +184,6 @@ impl Front {
         let cursor = seal.close(&bound, CURSOR_LASTS, &next.written()).map_err(of_ours)?;
         Ok(fields::with_field(&page, "nextCursor", &rpc::quoted(&cursor)).into())
     }
-}
-
-/// What kind of result it is, where it says so.
-fn rpc_kind(result: &Raw) -> Option<String> {
-    fields::text(result, "resultType")
 }
 
 fn in_our_words(answer: Answer, name: &str) -> Answer {

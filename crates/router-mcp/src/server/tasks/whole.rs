@@ -9,7 +9,7 @@ use router_core::{
 };
 use tokio::time::{sleep, timeout};
 
-use super::{Act, Form, Front, Handle, ID, RESULT_MAX, rpc_kind};
+use super::{Act, Form, Front, Handle, ID, RESULT_MAX};
 use crate::{
     catalog::TASKS_EXTENSION,
     client::{CLIENT_CAPABILITIES, MODERN_VERSION, PROTOCOL_VERSION, failure, modern_capabilities},
@@ -41,7 +41,7 @@ impl Front {
         let added: Vec<_> = added.iter().map(|(key, value)| (key.as_str(), value)).collect();
         let extra = fields::with_field(&extra, "_meta", &fields::with_fields(&said, &added));
         let answer = rounds::complete(cx, &self.0.setup.tools, ToolCall { extra: Some(extra), ..call }).await?;
-        let begun = fields::text(&answer.result, ID).filter(|_| rpc_kind(&answer.result).as_deref() == Some("task"));
+        let begun = fields::text(&answer.result, ID).filter(|_| rounds::is_task(&answer.result));
         let Some((id, server)) = begun.zip(answer.provenance().upstream.clone()) else { return Ok(answer) };
         let handle = Handle { form: Form::Extension, server: server.to_string(), id };
         let wanted = Wanted::new(self, cx, &handle, Some(meta.clone()));

@@ -9,7 +9,7 @@ use router_mcp::{
 use super::{
     super::{
         address::Address,
-        file::{Auth, AuthFile, AuthType, EgressFile, GrantWord, PerWord},
+        auth::{Auth, AuthFile, AuthType, EgressFile, GrantWord, PerWord},
         leaf::{Hidden, Link, Text},
         problem::At,
         read::{Map, Spanned},
