@@ -12,6 +12,7 @@ import pytest
 from hostile import Hostile
 from recording import RecordingProvider
 from programs import NODE, TESTS
+from redis_server import Redis
 from router import BINARY, Router
 from signing_in import World
 
@@ -49,6 +50,14 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Router]]:
         except AssertionError as problem:
             problems.append(str(problem))
     assert not problems, "\n".join(problems)
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Redis]:
+    """A Redis of the test's own."""
+    server = Redis(tmp_path)
+    yield server
+    server.kill()
 
 
 @pytest.fixture

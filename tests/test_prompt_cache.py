@@ -1,10 +1,7 @@
 """The prompt cache from outside: what is given again, to whom, and what never is."""
 
-import shutil
-import socket
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -13,6 +10,7 @@ import pytest
 from folders import model2vec
 from processes import wait_until
 from recording import Act, RecordingProvider
+from redis_server import Redis
 from router import Router
 
 KEYS = {"alice": "alice-key-0123456789", "bob": "bob-key-0123456789"}
@@ -251,77 +249,38 @@ def test_nobody_who_tells_meanings_is_no_obstacle(start: Callable[..., Router], 
     assert time.monotonic() - began < 5
 
 
-@pytest.fixture
-def redis(tmp_path) -> Iterator[tuple[str, subprocess.Popen]]:
-    program = shutil.which("redis-server")
-    if program is None:
-        pytest.skip("there is no redis-server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen([program, "--port", str(port), "--bind", "127.0.0.1", "--save", ""], cwd=tmp_path, stdout=subprocess.DEVNULL)
-
-    def answers() -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
-
-    wait_until("redis answers", answers)
-    yield f"redis://127.0.0.1:{port}", server
-    server.kill()
-    server.wait(5)
-
-
-def test_two_routers_share_what_they_keep(start: Callable[..., Router], provider: RecordingProvider, redis) -> None:
-    address, _ = redis
-    one, other = start(config(provider, redis=address)), start(config(provider, redis=address))
+def test_two_routers_share_what_they_keep(start: Callable[..., Router], provider: RecordingProvider, redis: Redis) -> None:
+    one, other = start(config(provider, redis=redis.address)), start(config(provider, redis=redis.address))
     first = ask(one, stream=True)
     found = []
     wait_until("the other router finds it", lambda: found.append(ask(other, stream=True)) or told(found[-1])[0] == "hit")
     assert found[-1].content == first.content
 
 
-def values_in(address: str) -> list[bytes]:
-    """All that a Redis holds, asked in its own words."""
-    with socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2]))) as connection, connection.makefile("rb") as answers:
-
-        def text() -> bytes:
-            length = int(answers.readline()[1:])
-            return answers.read(length + 2)[:-2]
-
-        connection.sendall(b"KEYS *\r\n")
-        keys = [text() for _ in range(int(answers.readline()[1:]))]
-        connection.sendall(b"".join(b"GET %s\r\n" % key for key in keys))
-        return [text() for _ in keys]
-
-
-def test_two_routers_share_what_was_meant(start: Callable[..., Router], provider: RecordingProvider, redis) -> None:
-    address, _ = redis
-    one, other = (start(by_meaning(provider, redis=address)) for _ in range(2))
+def test_two_routers_share_what_was_meant(start: Callable[..., Router], provider: RecordingProvider, redis: Redis) -> None:
+    one, other = (start(by_meaning(provider, redis=redis.address)) for _ in range(2))
     first = ask(one, CAPITAL[0])
-    wait_until("the answer and the question are there", lambda: len(values_in(address)) == 2)
+    wait_until("the answer and the question are there", lambda: len(redis.values()) == 2)
     second = ask(other, CAPITAL[1])
     assert told(second) == ("semantic", "cache") and second.content == first.content and "age" in second.headers
     assert asked(other, "What is the capital of Germany?") == ["miss"]
     assert len(provider.questions) == 2
 
 
-def test_what_must_not_leave_this_machine_is_not_told_to_a_redis(start: Callable[..., Router], provider: RecordingProvider, redis) -> None:
-    address, _ = redis
+def test_what_must_not_leave_this_machine_is_not_told_to_a_redis(start: Callable[..., Router], provider: RecordingProvider, redis: Redis) -> None:
     clients = {"raycast": {"privacy": "local_only"}}
-    router = start(by_meaning(provider, redis=address, clients=clients))
+    router = start(by_meaning(provider, redis=redis.address, clients=clients))
     assert asked(router, *CAPITAL, CAPITAL[0], headers={"x-client-name": "raycast"}) == ["miss", "semantic", "hit"]
     assert asked(router, MOON[0]) == ["miss"]
-    wait_until("what may be told is", lambda: any(b"moon" in value for value in values_in(address)))
-    values = values_in(address)
+    wait_until("what may be told is", lambda: any(b"moon" in value for value in redis.values()))
+    values = redis.values()
     assert len(values) == 2 and not any(b"France" in value for value in values)
 
 
-def test_no_call_fails_when_the_redis_does(start: Callable[..., Router], provider: RecordingProvider, redis) -> None:
-    address, server = redis
-    router = start(config(provider, redis=address))
+def test_no_call_fails_when_the_redis_does(start: Callable[..., Router], provider: RecordingProvider, redis: Redis) -> None:
+    router = start(config(provider, redis=redis.address))
     ask(router, "before")
-    server.kill()
-    server.wait(5)
+    redis.kill()
     began = time.monotonic()
     assert [told(ask(router, f"after {number}"))[0] for number in range(10)] == ["miss"] * 10
     assert time.monotonic() - began < 10

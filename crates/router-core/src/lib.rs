@@ -7,6 +7,7 @@ pub mod chat;
 mod cx;
 pub mod embed;
 mod error;
+mod glob;
 pub mod layer;
 mod meter;
 mod pulse;
@@ -22,6 +23,7 @@ mod upstream;
 
 pub use cx::{Caller, Cx, NoPeer, Note, Peer, SessionMark, Trail};
 pub use error::{Consent, Error, Excess, Kind, Outcome, Result, Verbatim};
+pub use glob::{matches_glob, stands_in};
 pub use meter::{Charge, Fact, Meter, NoMeter, Observation, Strategy};
 pub use pulse::{Hold, Pulse};
 pub use query::{Fingerprint, Query, Repeat, Scope};

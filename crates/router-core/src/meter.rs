@@ -23,6 +23,8 @@ pub enum Fact {
     Breaker(breaker::State),
     /// A fresh copy answered.
     CacheHit,
+    /// A fresh copy that all replicas share answered.
+    CacheShared,
     /// No copy was there.
     CacheMiss,
     /// An old copy answered.

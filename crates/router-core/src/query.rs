@@ -15,6 +15,12 @@ pub trait Query: Clone + Send + Sync + 'static {
     /// The operation's name in telemetry, from a closed set (`chat`, `tools/call`).
     fn operation(&self) -> &'static str;
 
+    /// What of its upstream it is about: the name of a tool, or nothing in particular. What is kept of its answers can be forgotten by it.
+    #[expect(clippy::unnecessary_literal_bound, reason = "what is asked by name gives its own")]
+    fn subject(&self) -> &str {
+        ""
+    }
+
     /// Whether asking twice can do harm.
     fn repeat(&self) -> Repeat;
 

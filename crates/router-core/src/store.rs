@@ -31,13 +31,30 @@ impl StoreKey {
             Scope::Shared => "shared".to_owned(),
             Scope::Tenant(tenant) => format!("tenant:{}:{tenant}", tenant.len()),
         };
-        Self(format!("{whose}:{}:{collection}:{name}", collection.len()))
+        Self(format!("mcp-router:{whose}:{}:{collection}:{name}", collection.len()))
+    }
+
+    /// The key of an answer that the server `server` gave about `subject`, or of `what` else stands beside it.
+    pub fn answer(what: &str, scope: &Scope, [server, subject, hash]: [&str; 3]) -> Self {
+        let (whose, name) = match scope {
+            Scope::Shared => ("shared", ""),
+            Scope::Tenant(tenant) => ("tenant.", &**tenant),
+        };
+        Self(format!("{what}:{whose}{}:{}:{}:{hash}", plain(name), plain(server), plain(subject)))
     }
 
     /// The key as one text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// A part of a key, in which nothing can be taken for the end of it.
+fn plain(part: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
+    part.bytes()
+        .map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 /// A store in the memory of this process, bounded in the number of its values and in what they weigh.
@@ -160,6 +177,14 @@ mod tests {
         store.remove(&key("b")).await.expect("remove");
         store.put(key("d"), vec![0; 5].into(), MINUTE).await.expect("put");
         assert!(store.get(&key("c")).await.expect("get").is_some(), "there was room");
+    }
+
+    #[test]
+    fn an_answer_is_found_by_whose_it_is_and_what_it_is_about() {
+        let tenant = Scope::Tenant("a:b".into());
+        let key = |scope: &Scope| StoreKey::answer("mcp", scope, ["git hub", "list_*", "ff"]);
+        assert_eq!(key(&tenant).as_str(), "mcp:tenant.a%3Ab:git%20hub:list_%2A:ff");
+        assert_eq!(key(&Scope::Shared).as_str(), "mcp:shared:git%20hub:list_%2A:ff");
     }
 
     #[test]

@@ -39,6 +39,10 @@ impl Query for ToolCall {
         "tools/call"
     }
 
+    fn subject(&self) -> &str {
+        &self.name
+    }
+
     fn repeat(&self) -> Repeat {
         self.repeat
     }

@@ -68,4 +68,11 @@ impl Revision {
     pub fn anew(self) -> Self {
         Self { tools: self.tools + 1, resources: self.resources + 1, prompts: self.prompts + 1 }
     }
+
+    /// Whether the server has said since then that its tools are other ones; a new connection alone says nothing.
+    pub fn has_other_tools_than(self, before: Self) -> bool {
+        let since = |now: u64, then: u64| now.saturating_sub(then);
+        let connections = since(self.resources, before.resources).min(since(self.prompts, before.prompts));
+        since(self.tools, before.tools) > connections
+    }
 }

@@ -74,12 +74,35 @@ pub enum Command {
         #[command(subcommand)]
         order: Option<ServersOrder>,
     },
+    /// What the running router keeps of the answers of MCP servers.
+    Cache {
+        /// What is to be done with it.
+        #[command(subcommand)]
+        order: CacheOrder,
+    },
     /// End every process below this one when the router is gone: started by the router itself.
     #[command(name = "__guard", hide = true)]
     Guard {
         /// What the router tells it, and the command to start.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
+    },
+}
+
+/// What becomes of kept answers.
+#[derive(Clone, Debug, PartialEq, Subcommand)]
+pub enum CacheOrder {
+    /// Forget them, here and in every replica: all, or those that fit everything that is said.
+    Purge {
+        /// A server's name in the configuration.
+        #[arg(long, value_name = "NAME")]
+        server: Option<String>,
+        /// A pattern of its own names for tools: `list_*`.
+        #[arg(long, value_name = "PATTERN")]
+        tool: Option<String>,
+        /// The caller that they were kept for.
+        #[arg(long, value_name = "CALLER")]
+        scope: Option<String>,
     },
 }
 

@@ -26,7 +26,7 @@ use tokio::time::Instant;
 use crate::{
     health::Component,
     telemetry::metrics::Metrics,
-    wire::{sign_in::Office, sign_out::SignOut},
+    wire::{keepers::Keepers, sign_in::Office, sign_out::SignOut},
 };
 
 /// The most replies that are kept for clients to go on from.
@@ -106,6 +106,8 @@ pub struct Mcp {
     pub all: Arc<Front>,
     /// Each alone, under its own names.
     pub each: BTreeMap<Name, Arc<Front>>,
+    /// Who keeps their answers.
+    pub keepers: Arc<Keepers>,
     /// The servers themselves, for whoever looks after them.
     pub servers: BTreeMap<Name, Arc<Instances>>,
     /// What their tools were when they were first seen.

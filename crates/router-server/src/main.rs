@@ -12,6 +12,7 @@ mod health;
 mod http;
 mod import;
 mod login;
+mod schedule;
 mod serve;
 mod servers;
 mod shutdown;
@@ -25,7 +26,7 @@ use std::{io::Write, path::Path, process::ExitCode};
 use clap::Parser;
 
 use crate::{
-    cli::{Cli, Command, Flags, ServersOrder},
+    cli::{Cli, Command, Flags},
     config::{Config, Environment, Warning},
     gateway::Place,
     telemetry::log,
@@ -53,7 +54,10 @@ fn main() -> ExitCode {
         Command::Check => with_config(&flags, |config| print(&format!("{}: ok\n", place(&config)))),
         Command::Schema => print(&config::schema()),
         Command::Import { file } => run_import(&file),
-        Command::Servers { order } => with_config(&flags, |config| run_servers(&config, &order.unwrap_or_default())),
+        Command::Servers { order } => {
+            with_config(&flags, |config| run_order(servers::obey(&config, &order.unwrap_or_default())))
+        }
+        Command::Cache { order } => with_config(&flags, |config| run_order(servers::forget(&config, &order))),
         Command::Guard { arguments } => router_mcp::guard::run(arguments),
     }
 }
@@ -114,9 +118,9 @@ fn run_import(file: &Path) -> ExitCode {
 }
 
 /// Asks the router that is running, or orders it.
-fn run_servers(config: &Config, order: &ServersOrder) -> ExitCode {
+fn run_order(work: impl Future<Output = anyhow::Result<String>>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let told = runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(servers::obey(config, order)));
+    let told = runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(work));
     match told {
         Ok(told) => print(&told),
         Err(error) => {

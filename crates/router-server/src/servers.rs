@@ -6,7 +6,11 @@ use anyhow::Result;
 use http::Method;
 use serde_json::Value;
 
-use crate::{cli::ServersOrder, config::Config, control};
+use crate::{
+    cli::{CacheOrder, ServersOrder},
+    config::Config,
+    control,
+};
 
 /// Does what was ordered, and tells what came of it.
 pub async fn obey(config: &Config, order: &ServersOrder) -> Result<String> {
@@ -28,6 +32,17 @@ pub async fn obey(config: &Config, order: &ServersOrder) -> Result<String> {
     };
     control::ask(config, Method::POST, &format!("/admin/servers/{}/{word}", escaped(server))).await?;
     Ok(format!("{server}: told to {word}\n"))
+}
+
+/// Has answers forgotten, and tells how far that reached.
+pub async fn forget(config: &Config, CacheOrder::Purge { server, tool, scope }: &CacheOrder) -> Result<String> {
+    let said = [("server", server), ("tool", tool), ("scope", scope)];
+    let query = said.iter().filter_map(|(name, value)| Some(format!("{name}={}", escaped(value.as_ref()?))));
+    let target = format!("/admin/cache/purge?{}", query.collect::<Vec<_>>().join("&"));
+    let said = control::ask(config, Method::POST, &target).await?;
+    let everywhere = said.get("everywhere").and_then(Value::as_bool);
+    Ok(if everywhere == Some(true) { "forgotten\n" } else { "forgotten here; other replicas could not be told\n" }
+        .to_owned())
 }
 
 /// A name as a segment of a path; names of servers need no escapes, what somebody types may.

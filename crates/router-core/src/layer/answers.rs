@@ -11,7 +11,11 @@ use parking_lot::Mutex;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::task::TaskTracker;
 
-use super::{cache::CachePolicy, guard::Purge};
+use super::{
+    cache::CachePolicy,
+    guard::Purge,
+    sweep::{About, Sweep},
+};
 use crate::{Cx, Error, Fingerprint, Kind, Query, Reply, Result, Scope, Source};
 
 /// Longer than any cache lives, and within what moka accepts.
@@ -52,6 +56,7 @@ pub struct Kept<Q: Query> {
     pub copy: Copied<Q>,
     since: Instant,
     weight: u32,
+    about: Option<About>,
 }
 
 impl<Q: Query> Kept<Q> {
@@ -66,6 +71,8 @@ pub struct Answers<Q: Query> {
     policy: CachePolicy,
     kept: moka::sync::Cache<Key, Arc<Kept<Q>>>,
     flights: Mutex<HashMap<Key, Arc<Flight<Q>>>>,
+    /// What upstreams refused for good, where that is kept, too.
+    refused: Option<moka::sync::Cache<Key, Error>>,
 }
 
 /// Whether a copy that is whole is worth keeping.
@@ -80,12 +87,19 @@ pub struct Flight<Q: Query> {
     judge: Mutex<Option<Judge<Q>>>,
     /// How old its answer was already, where another store had it.
     age: OnceLock<Duration>,
+    about: OnceLock<About>,
 }
 
 impl<Q: Query> Flight<Q> {
     fn begin() -> Arc<Self> {
         let landing = watch::Sender::new(Landing::Flying);
-        Arc::new(Self { landing, keep: OnceLock::new(), judge: Mutex::default(), age: OnceLock::new() })
+        Arc::new(Self {
+            landing,
+            keep: OnceLock::new(),
+            judge: Mutex::default(),
+            age: OnceLock::new(),
+            about: OnceLock::new(),
+        })
     }
 
     fn since(&self) -> Instant {
@@ -124,8 +138,12 @@ impl<Q: Query> Answers<Q> {
             .weigher(|_, kept: &Arc<Kept<Q>>| kept.weight)
             .eviction_policy(EvictionPolicy::lru())
             .time_to_live(policy.fresh.saturating_add(policy.stale).min(FOREVER))
+            .support_invalidation_closures()
             .build();
-        Self { policy, kept, flights: Mutex::default() }
+        let short =
+            || moka::sync::Cache::builder().max_capacity(policy.max_entries).time_to_live(policy.negative).build();
+        let refused = (!policy.negative.is_zero()).then(short);
+        Self { policy, kept, flights: Mutex::default(), refused }
     }
 
     /// What is kept, and for how long.
@@ -136,13 +154,30 @@ impl<Q: Query> Answers<Q> {
     /// Where the answer to `query` is found; `None` when it must not be kept.
     pub fn key(&self, cx: &Cx, query: &Q) -> Option<Key> {
         let fingerprint = query.fingerprint()?;
-        let scope = if self.policy.shared { &Scope::Shared } else { &cx.caller().tenant };
-        Some(Key::new(scope, fingerprint))
+        Some(Key::new(self.scope(cx), fingerprint))
+    }
+
+    /// Whose answers these are.
+    pub fn scope<'a>(&self, cx: &'a Cx) -> &'a Scope {
+        if self.policy.shared { &Scope::Shared } else { &cx.caller().tenant }
     }
 
     /// A copy that is younger than `age`.
     pub fn younger(&self, key: Key, age: Duration) -> Option<Arc<Kept<Q>>> {
         self.kept.get(&key).filter(|kept| kept.age() < age)
+    }
+
+    /// What the upstream refused for good a moment ago.
+    pub fn refusal(&self, key: Key) -> Option<Error> {
+        self.refused.as_ref()?.get(&key)
+    }
+
+    /// Keeps for a moment that the upstream knows no answer, and will not know one when it is asked again.
+    pub fn refuse(&self, key: Key, error: &Error) {
+        if let Some(refused) = self.refused.as_ref().filter(|_| matches!(error.kind(), Kind::Invalid | Kind::NotFound))
+        {
+            refused.insert(key, error.clone());
+        }
     }
 
     /// A copy that will do when there is nothing better.
@@ -192,7 +227,8 @@ impl<Q: Query> Answers<Q> {
         }
         if worth_it {
             let weight = self.charge(&copy);
-            self.kept.insert(key, Arc::new(Kept { copy, since: flight.since(), weight }));
+            let about = flight.about.get().cloned();
+            self.kept.insert(key, Arc::new(Kept { copy, since: flight.since(), weight, about }));
         }
         flights.remove(&key);
     }
@@ -214,10 +250,19 @@ impl<Q: Query> Answers<Q> {
 
 impl<Q: Query> Purge for Answers<Q> {
     /// What is being written now will not be kept either: it was asked before.
-    fn purge(&self) {
+    fn purge(&self, sweep: &Sweep) {
         let mut flights = self.flights.lock();
-        flights.clear();
-        self.kept.invalidate_all();
+        flights.retain(|_, flight| !sweep.covers(flight.about.get()));
+        if let Some(refused) = &self.refused {
+            refused.invalidate_all();
+        }
+        if *sweep == Sweep::default() {
+            return self.kept.invalidate_all();
+        }
+        let sweep = sweep.clone();
+        if self.kept.invalidate_entries_if(move |_, kept| sweep.covers(kept.about.as_ref())).is_err() {
+            self.kept.invalidate_all();
+        }
     }
 }
 
@@ -242,6 +287,16 @@ pub struct Lead<Q: Query> {
 }
 
 impl<Q: Query> Lead<Q> {
+    /// Says what is being asked about, by which the answer can be forgotten.
+    pub fn is_about(&self, about: About) {
+        self.flight.about.get_or_init(|| about);
+    }
+
+    /// Where the answer will be.
+    pub const fn key(&self) -> Key {
+        self.key
+    }
+
     /// Shares a reply with those who wait, and with those who come before it is over; and gives it back. It is kept when
     /// it is live, whole, within its bound, and when `judge` finds it worth that.
     pub fn answered(self, reply: Q::Reply, tasks: &TaskTracker, judge: Judge<Q>) -> Result<Q::Reply> {
@@ -263,6 +318,7 @@ impl<Q: Query> Lead<Q> {
     /// Tells those who wait, unless it is the one who asked that had no more time.
     pub fn failed(self, error: Error) -> Error {
         if !matches!(error.kind(), Kind::Deadline | Kind::Cancelled) {
+            self.answers.refuse(self.key, &error);
             self.answers.forget(self.key, &self.flight);
             self.flight.landing.send_replace(Landing::Failed(error.clone()));
         }

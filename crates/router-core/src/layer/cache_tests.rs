@@ -7,7 +7,10 @@ use super::*;
 use crate::{
     Error, Kind, Provenance,
     chat::ChatReply,
-    layer::testing::{Ask, Counts, Said, answering, cx, cx_of, failing, guard},
+    layer::{
+        sweep::Sweep,
+        testing::{Ask, Counts, Said, answering, cx, cx_of, failing, guard},
+    },
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -18,7 +21,7 @@ fn policy() -> CachePolicy {
 
 fn cached<U: Upstream<Ask>>(inner: U, policy: CachePolicy) -> (Cache<Ask, U>, Arc<Guard>, Arc<Counts>) {
     let (guard, counts) = guard();
-    (Cache::new(inner, Some(policy), &TaskTracker::new(), Arc::clone(&guard)), guard, counts)
+    (Cache::new(inner, (Some(policy), None), &TaskTracker::new(), Arc::clone(&guard)), guard, counts)
 }
 
 /// An upstream that says how many calls there were so far.
@@ -55,12 +58,12 @@ async fn an_answer_is_fresh_then_stale_then_gone() {
     assert_eq!(ask(&cache, &cx, Ask::default()).await, said("1", CacheUse::Hit, 59));
     assert_eq!(ask(&cache, &cx, Ask::words("another")).await, said("2", CacheUse::Miss, None));
     advance(MINUTE).await;
-    let stale = cache.stale(&cx, &Ask::default()).unwrap();
+    let stale = cache.stale(&cx, &Ask::default()).await.unwrap();
     assert_eq!(stale.provenance().source, Source::Cache);
     assert_eq!(heard(stale).await, said("1", CacheUse::Stale, 119));
     assert_eq!(ask(&cache, &cx, Ask::default()).await, said("3", CacheUse::Miss, None));
     advance(2 * MINUTE).await;
-    assert!(cache.stale(&cx, &Ask::default()).is_none());
+    assert!(cache.stale(&cx, &Ask::default()).await.is_none());
     assert_eq!(counts.facts(), [Fact::CacheMiss, Fact::CacheHit, Fact::CacheMiss, Fact::CacheStale, Fact::CacheMiss]);
 }
 
@@ -70,7 +73,7 @@ async fn no_tenant_hears_what_another_was_told() {
     let (cache, ..) = cached(counting(), policy());
     assert_eq!(ask(&cache, &one, Ask::default()).await.0, "1");
     assert_eq!(ask(&cache, &other, Ask::default()).await.0, "2");
-    assert!(cache.stale(&cx_of("third"), &Ask::default()).is_none());
+    assert!(cache.stale(&cx_of("third"), &Ask::default()).await.is_none());
     let (cache, ..) = cached(counting(), CachePolicy { shared: true, ..policy() });
     assert_eq!(ask(&cache, &one, Ask::default()).await.0, "1");
     assert_eq!(ask(&cache, &other, Ask::default()).await, said("1", CacheUse::Hit, 0));
@@ -105,8 +108,8 @@ async fn what_must_not_be_kept_is_not() {
             assert_eq!(reply.provenance().cache, expected, "{what}");
             let _ = Said::hear(reply).await;
         }
-        assert!(cache.stale(&cx(60), &query).is_none(), "{what}");
-        assert!(cache.answers.as_ref().unwrap().is_idle(), "{what}");
+        assert!(cache.stale(&cx(60), &query).await.is_none(), "{what}");
+        assert!(cache.0.answers.as_ref().unwrap().is_idle(), "{what}");
     }
 }
 
@@ -153,7 +156,7 @@ async fn all_gone_cancels_the_call_and_forgets_it() {
     let (cache, ..) = cached(answering(|_, _| async { Ok(Said::endless()) }), policy());
     drop(cache.call(&cx(60), Ask::default()).await.unwrap());
     sleep(Duration::from_millis(1)).await;
-    assert!(cache.answers.as_ref().unwrap().is_idle());
+    assert!(cache.0.answers.as_ref().unwrap().is_idle());
 }
 
 #[tokio::test(start_paused = true)]
@@ -218,10 +221,10 @@ async fn a_purge_forgets_also_what_is_being_written() {
     let (slow, asked) = slow(Ok(()));
     let (cache, guard, _) = cached(slow, policy());
     let writing = cache.call(&cx(60), Ask::default()).await.unwrap();
-    guard.purge();
+    guard.purge(&Sweep::default());
     assert_eq!(heard(writing).await, said("xx", CacheUse::Miss, None));
     assert_eq!(ask(&cache, &cx(60), Ask::default()).await.1, CacheUse::Miss);
-    guard.purge();
+    guard.purge(&Sweep::default());
     assert_eq!(ask(&cache, &cx(60), Ask::default()).await.1, CacheUse::Miss);
     assert_eq!(asked(), 3);
 }
@@ -234,16 +237,19 @@ async fn entries_are_bounded() {
         ask(&cache, &cx(60), Ask::words(words)).await;
         sleep(Duration::from_millis(1)).await;
     }
-    cache.answers.as_ref().unwrap().tidy();
-    let kept = WORDS.iter().filter(|words| cache.stale(&cx(60), &Ask::words(words)).is_some());
-    assert_eq!(kept.collect::<Vec<_>>(), [&"f", &"g", &"h"]);
+    cache.0.answers.as_ref().unwrap().tidy();
+    let mut kept = Vec::new();
+    for words in WORDS {
+        kept.extend(cache.stale(&cx(60), &Ask::words(words)).await.map(|_| words));
+    }
+    assert_eq!(kept, ["f", "g", "h"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_a_policy_it_is_not_there() {
     let (guard, counts) = guard();
     let (upstream, asked) = failing(Error::new(Kind::Unavailable, "no"), 0);
-    let cache = Cache::new(upstream, None, &TaskTracker::new(), guard);
+    let cache = Cache::new(upstream, (None, None), &TaskTracker::new(), guard);
     for _ in 0..2 {
         assert_eq!(ask(&cache, &cx(60), Ask::default()).await, said("a", CacheUse::None, None));
     }

@@ -54,7 +54,7 @@ impl<Q: Query, U: Upstream<Q> + Keeps<Q>> Fallback<Q, U> {
 
     async fn ask(&self, source: &Standby<Q>, cx: &Cx, query: &Q) -> Option<Q::Reply> {
         match source {
-            Standby::Stale => self.inner.stale(cx, query),
+            Standby::Stale => self.inner.stale(cx, query).await,
             Standby::Upstream(upstream) => told(upstream.call(cx, query.clone()).await),
             Standby::Backup(backup) => {
                 told(backup.call(cx, query.clone()).await).map(|reply| from(Source::Backup, reply))
@@ -115,7 +115,7 @@ mod tests {
     }
 
     impl Keeps<Ask> for Down {
-        fn stale(&self, _: &Cx, _: &Ask) -> Option<ChatReply> {
+        async fn stale(&self, _: &Cx, _: &Ask) -> Option<ChatReply> {
             self.stale.then(|| {
                 let mut reply = Said::text("stale");
                 (reply.provenance_mut().source, reply.provenance_mut().cache) = (Source::Cache, CacheUse::Stale);
@@ -221,7 +221,7 @@ mod tests {
             }
         }
         impl Keeps<Ask> for Up {
-            fn stale(&self, _: &Cx, _: &Ask) -> Option<ChatReply> {
+            async fn stale(&self, _: &Cx, _: &Ask) -> Option<ChatReply> {
                 panic!("not asked")
             }
         }

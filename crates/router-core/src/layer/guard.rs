@@ -17,6 +17,7 @@ use super::{
     circuit::Circuit,
     limit::{LimitPolicy, Limits},
     retry::{Budget, RetryPolicy},
+    sweep::Sweep,
     throttle::Throttle,
 };
 use crate::{Error, Fact, Meter, Name};
@@ -49,7 +50,7 @@ pub struct Guard {
 
 /// What can forget the answers that it keeps.
 pub(super) trait Purge: Send + Sync {
-    fn purge(&self);
+    fn purge(&self, sweep: &Sweep);
 }
 
 impl Guard {
@@ -118,10 +119,10 @@ impl Guard {
         self.circuit.early_probe();
     }
 
-    /// Forgets every answer that the caches of its stacks keep.
-    pub fn purge(&self) {
+    /// Forgets those of the answers that the caches of its stacks keep.
+    pub fn purge(&self, sweep: &Sweep) {
         let keepers = self.keepers.lock().clone();
-        keepers.iter().filter_map(Weak::upgrade).for_each(|keeper| keeper.purge());
+        keepers.iter().filter_map(Weak::upgrade).for_each(|keeper| keeper.purge(sweep));
     }
 
     pub(super) fn kept_by(&self, keeper: Weak<dyn Purge>) {

@@ -11,7 +11,8 @@
 //!     .limit()                // bulkhead and rate
 //!     .breaker()              // counts attempts
 //!     .retry()                // only what is safe to repeat, within the deadline and the budget
-//!     .cache(policy, &tasks)  // fresh, single flight; has stale copies for the fallback
+//!     .invalidate(rules, ..)  // what a write makes untrue is forgotten
+//!     .cache(policy, ..)      // fresh, single flight; has stale copies for the fallback
 //!     .fallback(sources)      // the config's own order of sources
 //!     .observe()              // span and observation, to the last byte
 //!     .boxed()
@@ -25,10 +26,13 @@ mod circuit;
 pub mod fallback;
 pub mod fence;
 pub mod guard;
+pub mod invalidate;
 pub mod keyed;
 pub mod limit;
 pub mod observe;
 pub mod retry;
+pub mod second;
+pub mod sweep;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod throttle;
@@ -45,9 +49,11 @@ use cache::{Cache, CachePolicy, Keeps};
 use chaos::{Chaos, ChaosPolicy};
 use fallback::{Fallback, Standby};
 use guard::Guard;
+use invalidate::{Forget, Invalidate, Rule};
 use limit::Limit;
 use observe::Observe;
 use retry::Retry;
+use second::SecondLevel;
 use timeout::{Timeout, TimeoutPolicy};
 
 /// Begins a stack: `upstream`, whose state is `guard`.
@@ -94,9 +100,14 @@ impl<Q: Query, U: Upstream<Q>> Stack<Q, U> {
         self.around(Retry::new)
     }
 
-    /// Keeps answers; `tasks` runs what records a stream.
-    pub fn cache(self, policy: Option<CachePolicy>, tasks: &TaskTracker) -> Stack<Q, Cache<Q, U>> {
-        self.around(|inner, guard| Cache::new(inner, policy, tasks, guard))
+    /// Keeps answers, in memory and in a second level where there is one; `tasks` runs what records a stream.
+    pub fn cache(
+        self,
+        policy: Option<CachePolicy>,
+        second: Option<Arc<dyn SecondLevel<Q>>>,
+        tasks: &TaskTracker,
+    ) -> Stack<Q, Cache<Q, U>> {
+        self.around(|inner, guard| Cache::new(inner, (policy, second), tasks, guard))
     }
 
     /// Lets other sources answer when the upstream cannot.
@@ -105,6 +116,11 @@ impl<Q: Query, U: Upstream<Q>> Stack<Q, U> {
         U: Keeps<Q>,
     {
         self.around(|inner, guard| Fallback::new(inner, sources, guard))
+    }
+
+    /// Has forgotten what calls make untrue.
+    pub fn invalidate(self, rules: Vec<Rule>, forget: Forget, tasks: &TaskTracker) -> Stack<Q, Invalidate<U>> {
+        self.around(|inner, _| Invalidate::new(inner, rules, forget, tasks))
     }
 
     /// Tells what became of each call.

@@ -41,7 +41,7 @@ fn whole(guard: &Arc<Guard>, upstream: impl Upstream<Ask>, drill: Option<ChaosPo
         .limit()
         .breaker()
         .retry()
-        .cache(Some(CachePolicy::default()), &TaskTracker::new())
+        .cache(Some(CachePolicy::default()), None, &TaskTracker::new())
         .fallback(vec![Standby::Stale, Standby::Default("sorry".into())])
         .observe()
         .boxed()

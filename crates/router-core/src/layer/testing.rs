@@ -51,6 +51,10 @@ impl Query for Ask {
         "ask"
     }
 
+    fn subject(&self) -> &str {
+        self.words
+    }
+
     fn repeat(&self) -> Repeat {
         self.repeat
     }

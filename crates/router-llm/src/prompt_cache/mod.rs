@@ -109,7 +109,8 @@ impl<S: Store> PromptCache<S> {
         let longest = parts.keeping.values().filter_map(|keeping| keeping.ttl).fold(ttl, Duration::max);
         // The entries are bounded by their bytes alone.
         let max_entries = u64::MAX;
-        let policy = CachePolicy { fresh: longest, stale, max_entries, max_bytes, max_entry_bytes, shared: false };
+        let policy =
+            CachePolicy { fresh: longest, stale, max_entries, max_bytes, max_entry_bytes, ..CachePolicy::default() };
         let shelf = Shelf::new(parts.store.clone(), parts.clock);
         let meanings = Arc::new(Meanings::new(&parts));
         Self { answers: Arc::new(Answers::new(policy)), shelf, meanings, inner, parts }

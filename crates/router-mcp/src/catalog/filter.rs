@@ -1,6 +1,8 @@
 //! What is let through by its name: patterns of what is allowed, and of what is not.
 
-use super::{list::List, naming::JOINT, uri::matches_glob};
+use router_core::matches_glob;
+
+use super::{list::List, naming::JOINT};
 
 /// What passes of one kind of thing: what a pattern allows (everything, where there is none) and no pattern denies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -75,7 +75,7 @@ pub struct Offer {
     /// Whether its word counts on what its tools do (`readOnlyHint`, `idempotentHint`).
     pub trusted: bool,
     /// Whose results may be kept: a tool's own name (the operator's word), or a pattern with `*` for those that call
-    /// themselves read-only.
+    /// themselves read-only. Without any, those of a trusted server that call themselves so.
     pub cached_tools: Vec<String>,
     /// On which terms its things are offered.
     pub terms: Terms,
@@ -397,9 +397,13 @@ fn mark(call: &mut ToolCall, offer: &Offer, tool: &Item) {
     }
     let kept = |pattern: &String| {
         let named = **pattern == *tool.key;
-        named || (tool.read_only && pattern.contains('*') && uri::matches_glob(pattern, &tool.key))
+        named || (tool.read_only && pattern.contains('*') && router_core::matches_glob(pattern, &tool.key))
     };
-    call.keep = offer.cached_tools.iter().any(kept) && stands_alone(call);
+    let worth_keeping = match offer.cached_tools.as_slice() {
+        [] => offer.trusted && tool.read_only,
+        patterns => patterns.iter().any(kept),
+    };
+    call.keep = worth_keeping && stands_alone(call);
 }
 
 /// Whether the answer depends on the arguments only: not on what was said in an earlier round of the same call.

@@ -131,7 +131,9 @@ async fn annotations_count_as_far_as_they_are_believed() {
         r#"{"tools":[{"name":"get_a","annotations":{"readOnlyHint":true}},{"name":"put_a","annotations":{"idempotentHint":true}},{"name":"post_a"}]}"#,
     )]);
     for (trusted, patterns, expected) in [
-        (true, vec![], [(Repeat::Safe, false), (Repeat::Safe, false), (Repeat::Unsafe, false)]),
+        (true, vec![], [(Repeat::Safe, true), (Repeat::Safe, false), (Repeat::Unsafe, false)]),
+        (false, vec![], [(Repeat::Unsafe, false); 3]),
+        (true, vec!["other"], [(Repeat::Safe, false), (Repeat::Safe, false), (Repeat::Unsafe, false)]),
         (false, vec!["*"], [(Repeat::Unsafe, true), (Repeat::Unsafe, false), (Repeat::Unsafe, false)]),
         (true, vec!["get_*", "post_a"], [(Repeat::Safe, true), (Repeat::Safe, false), (Repeat::Unsafe, true)]),
     ] {

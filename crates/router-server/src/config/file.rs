@@ -9,7 +9,9 @@ use super::{
     clients::ClientFile,
     keys::KeyFile,
     known::KnownFile,
-    leaf::{self, Bytes, Count, FilePath, Hidden, Link, Period, Positive, Rate, Share, Switch, Text, Time, words},
+    leaf::{
+        self, Bytes, Count, Cron, FilePath, Hidden, Link, Period, Positive, Rate, Share, Switch, Text, Time, words,
+    },
     read::{Map, Read, Reader, Spanned, section},
     settings::{DialectName, LogFormat, PinPolicy, ProtocolEra, ProviderKind, ServerIsolation},
     tree::{Node, Value},
@@ -433,18 +435,28 @@ section! {
     CacheFile {
         /// How long an answer is as good as new.
         fresh: Time,
+        /// How long one is that replicas share by way of `redis`; otherwise as `fresh`, or an hour where that is not set.
+        redis: Time,
+        /// For how long after that an old answer is given at once, while a new one is fetched behind it; otherwise not at all.
+        revalidate: Time,
         /// How long it may stand in when the server fails; otherwise 24 times as long.
         stale: Time,
+        /// How long it is known that the server knows no answer; 5s.
+        negative: Time,
         /// Answers at the most.
         max_entries: Positive,
         /// Memory at the most.
         max_bytes: Bytes,
         /// A longer answer is not kept.
         max_entry_bytes: Bytes,
-        /// Tools whose answers are kept although nobody says that they only read.
+        /// Tools whose answers are kept, whatever is said of them; otherwise those that a `trusted` server marks as read-only.
         tools: Vec<Spanned<Text>>,
         /// Whether one tenant may be answered with what another one asked.
         shared: Switch,
+        /// After which tools the answers of which tools are forgotten: `create_*: [list_*, get_*]`.
+        invalidates: Map<Choices>,
+        /// When all of them are forgotten, as cron writes it, in UTC: `0 2 * * *`.
+        purge: Cron,
     }
 }
 

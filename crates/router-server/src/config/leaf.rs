@@ -6,6 +6,7 @@ use router_core::Secret;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::{address::Address, problem::Flaw, read::Leaf, source::Source};
+use crate::schedule::Schedule;
 
 /// Says how a leaf is written, for editors.
 macro_rules! leaf_schema {
@@ -183,6 +184,20 @@ impl Leaf for Period {
     fn parse(text: &str, _: &Source) -> Result<Self, Flaw> {
         let time = time(text)?;
         if time.is_zero() { Err(Flaw::new("is no time at all")) } else { Ok(Self(time)) }
+    }
+}
+
+/// When something is done again and again.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Cron(pub(super) Schedule);
+
+leaf_schema!(Cron, { "type": "string", "pattern": r"^\S+(\s+\S+){4}$|\$\{.+\}" });
+
+impl Leaf for Cron {
+    fn parse(text: &str, _: &Source) -> Result<Self, Flaw> {
+        let flaw =
+            |says: String| Flaw::new(says).remedy("write minute, hour, day, month and day of the week: 0 2 * * *");
+        text.parse().map(Self).map_err(flaw)
     }
 }
 

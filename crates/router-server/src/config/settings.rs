@@ -6,8 +6,8 @@ use router_core::{
     Name, Secret,
     chat::{Keeping, OnLoss},
     layer::{
-        breaker::BreakerPolicy, cache::CachePolicy, chaos::ChaosPolicy, limit::LimitPolicy, retry::RetryPolicy,
-        timeout::TimeoutPolicy,
+        breaker::BreakerPolicy, cache::CachePolicy, chaos::ChaosPolicy, invalidate::Rule, limit::LimitPolicy,
+        retry::RetryPolicy, timeout::TimeoutPolicy,
     },
 };
 use router_llm::{enhance::Template, models::Said};
@@ -19,6 +19,7 @@ use router_mcp::{
 };
 
 use super::{address::Address, leaf::words};
+use crate::schedule::Schedule;
 
 /// Everything that was configured, by file, environment and flags.
 #[derive(Clone, Debug, PartialEq)]
@@ -444,8 +445,12 @@ words! {
 pub struct ServerCache {
     /// For how long, and how much.
     pub policy: CachePolicy,
-    /// The tools whose answers are kept although nobody says that they only read.
+    /// The tools whose answers are kept, whatever is said of them; otherwise those that a trusted server marks as read-only.
     pub tools: Vec<String>,
+    /// After which tools the answers of which tools are forgotten.
+    pub invalidates: Vec<Rule>,
+    /// When all of them are.
+    pub purge: Option<Schedule>,
 }
 
 /// Something that answers when a server cannot.

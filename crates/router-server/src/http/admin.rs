@@ -10,7 +10,7 @@ use axum::{
     routing::{get, post},
 };
 use http::{Response, StatusCode};
-use router_core::{Caller, Error, Kind};
+use router_core::{Caller, Error, Kind, layer::sweep::Sweep};
 use router_mcp::client::{Era, Instances, Order, ServerState, ServerStatus};
 use serde_json::{Value, json};
 
@@ -30,6 +30,7 @@ pub fn routes() -> Router<Arc<Gateway>> {
         .route("/admin/servers", get(all))
         .route("/admin/servers/{server}", get(one))
         .route("/admin/changes", get(changes))
+        .route("/admin/cache/purge", post(purge))
         .route("/admin/servers/{server}/approve", post(approve))
         .route("/admin/servers/{server}/logs", get(logs))
         .route("/admin/servers/{server}/logout", post(logout))
@@ -95,6 +96,25 @@ async fn logout(State(gateway): Gate, Path(name): Path<String>, Query(parameters
         Ok(ended) => models::json(&json!({ "signed_out": ended })),
         Err(error) => refused(&error),
     }
+}
+
+/// Forgets answers of servers: all, or those of one `server`, about tools that fit `tool`, of the caller that `scope` names.
+async fn purge(State(gateway): Gate, Query(parameters): Parameters) -> Response<Body> {
+    let said = |wanted: &str| parameters.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+    if let Some((unknown, _)) =
+        parameters.iter().find(|(name, _)| !matches!(name.as_str(), "server" | "tool" | "scope"))
+    {
+        let error = Error::new(Kind::Invalid, format!("nothing can be forgotten by {unknown:?}"));
+        return refused(&error.hint("there are: server, tool, scope"));
+    }
+    let server = said("server");
+    if let Some(Err(error)) = server.as_ref().map(|server| find(&gateway, server)) {
+        return refused(&error);
+    }
+    let sweep = Sweep { subject: said("tool"), tenant: said("scope") };
+    let everywhere = gateway.mcp.keepers.forget(server.as_deref(), &sweep).await;
+    tracing::info!(server, tool = sweep.subject, scope = sweep.tenant, everywhere, "answers are forgotten");
+    models::json(&json!({ "purged": true, "everywhere": everywhere }))
 }
 
 /// `start`, `stop` or `restart`; obeyed in the background.

@@ -1,7 +1,13 @@
 //! Where state lives that other replicas share, or that survives a restart.
 
+mod answers;
 mod file;
 mod redis;
 mod vault;
 
-pub use self::{file::replace, redis::RedisStore, vault::Vault};
+pub use self::{
+    answers::{SharedAnswers, SharedSweeps},
+    file::replace,
+    redis::RedisStore,
+    vault::Vault,
+};

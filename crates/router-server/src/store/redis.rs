@@ -48,6 +48,15 @@ impl RedisStore {
     }
 
     async fn ask<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> Result<T> {
+        self.with(async |connection| command.query_async(connection).await).await
+    }
+
+    /// Asks several things at once; what each answers.
+    pub(super) async fn ask_all<T: redis::FromRedisValue>(&self, pipeline: &redis::Pipeline) -> Result<T> {
+        self.with(async |connection| pipeline.query_async(connection).await).await
+    }
+
+    async fn with<T>(&self, work: impl AsyncFnOnce(&mut MultiplexedConnection) -> redis::RedisResult<T>) -> Result<T> {
         if self.health.lock().rests_until.is_some_and(|until| Instant::now() < until) {
             return Err(Error::new(Kind::Open, "the Redis is left alone for a while"));
         }
@@ -56,7 +65,7 @@ impl RedisStore {
             let config = AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
             let connect = || self.client.get_multiplexed_async_connection_with_config(&config);
             let mut connection = cell.get_or_try_init(connect).await?.clone();
-            command.query_async::<T>(&mut connection).await
+            work(&mut connection).await
         });
         let error = match asked.await {
             Ok(Ok(value)) => {
@@ -95,13 +104,13 @@ impl RedisStore {
     }
 
     /// A value with what proves it: the magic, its length, the proof, itself.
-    fn framed(&self, key: &StoreKey, value: &[u8]) -> Vec<u8> {
+    pub(super) fn framed(&self, key: &StoreKey, value: &[u8]) -> Vec<u8> {
         let length = (value.len() as u64).to_le_bytes();
         [&MAGIC[..], &length, self.mac(key, value).as_bytes(), value].concat()
     }
 
     /// The value in a frame; `None` when it is not whole, or not ours.
-    fn unframed(&self, key: &StoreKey, frame: &Bytes) -> Option<Bytes> {
+    pub(super) fn unframed(&self, key: &StoreKey, frame: &Bytes) -> Option<Bytes> {
         let (length, rest) = frame.strip_prefix(&MAGIC)?.split_first_chunk::<8>()?;
         let (mac, value) = rest.split_first_chunk::<MAC_BYTES>()?;
         let whole = u64::try_from(value.len()).ok()? == u64::from_le_bytes(*length);
@@ -110,24 +119,20 @@ impl RedisStore {
     }
 }
 
-fn place(key: &StoreKey) -> String {
-    format!("mcp-router:{}", key.as_str())
-}
-
 impl Store for RedisStore {
     async fn get(&self, key: &StoreKey) -> Result<Option<Bytes>> {
-        let frame: Option<Vec<u8>> = self.ask(redis::cmd("GET").arg(place(key))).await?;
+        let frame: Option<Vec<u8>> = self.ask(redis::cmd("GET").arg(key.as_str())).await?;
         Ok(frame.and_then(|frame| self.unframed(key, &frame.into())))
     }
 
     async fn put(&self, key: StoreKey, value: Bytes, keep: Duration) -> Result<()> {
         let milliseconds = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX).max(1);
         let frame = self.framed(&key, &value);
-        self.ask(redis::cmd("SET").arg(place(&key)).arg(frame).arg("PX").arg(milliseconds)).await
+        self.ask(redis::cmd("SET").arg(key.as_str()).arg(frame).arg("PX").arg(milliseconds)).await
     }
 
     async fn remove(&self, key: &StoreKey) -> Result<()> {
-        self.ask(redis::cmd("DEL").arg(place(key))).await
+        self.ask(redis::cmd("DEL").arg(key.as_str())).await
     }
 }
 

@@ -34,6 +34,7 @@ pub struct Metrics {
     breaker_state: Family<ServerLabels, Gauge>,
     breaker_opens: Family<ServerLabels, Counter>,
     cache_hits: Family<ServerLabels, Counter>,
+    cache_shared_hits: Family<ServerLabels, Counter>,
     cache_misses: Family<ServerLabels, Counter>,
     cache_stale_hits: Family<ServerLabels, Counter>,
     cache_semantic_hits: Family<ServerLabels, Counter>,
@@ -128,6 +129,7 @@ impl Metrics {
             breaker_state: Family::default(),
             breaker_opens: Family::default(),
             cache_hits: Family::default(),
+            cache_shared_hits: Family::default(),
             cache_misses: Family::default(),
             cache_stale_hits: Family::default(),
             cache_semantic_hits: Family::default(),
@@ -169,6 +171,7 @@ impl Metrics {
         r.register("cache_saved_tokens", "Tokens that copies of answers saved", self.saved_tokens.clone());
         r.register("cache_saved_cost_usd", "US dollars that copies of answers saved", self.saved_cost.clone());
         r.register("cache_hits", "Answers that a fresh copy gave", self.cache_hits.clone());
+        r.register("cache_shared_hits", "Answers that a fresh copy in Redis gave", self.cache_shared_hits.clone());
         r.register("cache_misses", "Answers that had to be asked for", self.cache_misses.clone());
         r.register("cache_stale_hits", "Answers that an old copy gave", self.cache_stale_hits.clone());
         r.register("timeouts", "Attempts that were too slow", self.timeouts.clone());
@@ -230,6 +233,7 @@ impl Metrics {
         let counters = [
             &self.breaker_opens,
             &self.cache_hits,
+            &self.cache_shared_hits,
             &self.cache_misses,
             &self.cache_stale_hits,
             &self.timeouts,
@@ -285,6 +289,7 @@ impl Meter for Metrics {
                 }
             }
             Fact::CacheHit => _ = self.cache_hits.get_or_create(&labels).inc(),
+            Fact::CacheShared => _ = self.cache_shared_hits.get_or_create(&labels).inc(),
             Fact::CacheMiss => _ = self.cache_misses.get_or_create(&labels).inc(),
             Fact::CacheStale => _ = self.cache_stale_hits.get_or_create(&labels).inc(),
             Fact::CacheSemantic => _ = self.cache_semantic_hits.get_or_create(&labels).inc(),

@@ -2,6 +2,7 @@
 
 mod eras;
 mod inquiry;
+pub mod keepers;
 mod kept;
 mod lazy;
 mod models;

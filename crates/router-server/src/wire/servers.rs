@@ -9,7 +9,10 @@ use router_core::{
         cache::CachePolicy,
         fallback::Standby,
         guard::{Guard, GuardPolicy},
+        invalidate::{Forget, Rule},
+        second::SecondLevel,
         stack,
+        sweep::Sweep,
     },
 };
 use router_mcp::{
@@ -25,6 +28,7 @@ use tokio::sync::watch;
 
 use super::{
     eras::Eras,
+    keepers::Beginning,
     lazy,
     parts::ServerPart,
     pins,
@@ -64,13 +68,14 @@ pub fn build(
     let mut offers = Vec::new();
     let mut servers = BTreeMap::new();
     let pins = pins::at(&config.tool_lock)?;
+    let mut keepers = Beginning::new(config, shutdown)?;
     let (eras, machine) = (Eras::at(&config.state), Machine::of(config.base_environment()));
     for settings in &config.servers {
         let spec = spec(settings, office, &machine).with_context(|| format!("mcpServers.{}", settings.name))?;
         let server = start(eras.remembered(spec), settings, &launch, shutdown);
-        let (guard, offer) = offer(settings, &server, metrics, shutdown);
+        let (guard, offer) = offer(settings, &server, &mut keepers, (metrics, shutdown));
         let offer = Offer { pinned: pinned(settings.pin, &pins), ..offer };
-        probe_when_back(server.shared().changed(), Arc::clone(&guard), shutdown);
+        look_again(server.shared().changed(), Arc::clone(&guard), keepers.forget(&guard), shutdown);
         parts.push(Box::new(ServerPart::new(guard, Arc::clone(&server))));
         offers.push(offer);
         servers.insert(Arc::clone(&settings.name), server);
@@ -101,7 +106,8 @@ pub fn build(
     let (all, office) = (front(catalog), Arc::clone(office));
     let out = |settings: &ServerSettings| Some((Arc::clone(&settings.name), SignOut::of(settings, &config.keys)?));
     let sign_outs = config.servers.iter().filter_map(out).collect();
-    let mcp = Mcp { all, each, servers, pins, office, sign_outs, description: None, views, bound, lazy };
+    let keepers = keepers.done(config);
+    let mcp = Mcp { all, keepers, each, servers, pins, office, sign_outs, description: None, views, bound, lazy };
     Ok(Built { mcp, parts })
 }
 
@@ -177,18 +183,24 @@ fn bound(config: &Config) -> BTreeMap<Name, Vec<Name>> {
 fn offer(
     settings: &ServerSettings,
     server: &Arc<Instances>,
-    metrics: &Arc<Metrics>,
-    shutdown: &Shutdown,
+    keepers: &mut Beginning,
+    (metrics, shutdown): (&Arc<Metrics>, &Shutdown),
 ) -> (Arc<Guard>, Offer) {
     let policy =
         GuardPolicy { breaker: settings.guard.breaker, limit: settings.guard.limit, retry: settings.guard.retry };
     let guard = Guard::new(Arc::clone(&settings.name), policy, Arc::clone(metrics) as Arc<dyn Meter>);
     metrics.introduce(&settings.name);
-    let kept = settings.cache.as_ref().map(|cache| cache.policy);
-    let tools = guarded(settings, &guard, server, kept, shutdown);
+    keepers.add(settings, &guard);
+    let kept = Kept {
+        policy: settings.cache.as_ref().map(|cache| cache.policy),
+        second: keepers.second(settings),
+        rules: settings.cache.as_ref().map(|cache| cache.invalidates.clone()).unwrap_or_default(),
+    };
+    let forget = keepers.forget(&guard);
+    let tools = guarded(settings, &guard, server, (kept, &forget), shutdown);
     // Lists are the catalog's to keep; what a resource or prompt says changes without notice.
-    let lookups = guarded(settings, &guard, server, None, shutdown);
-    let errands = guarded(settings, &guard, server, None, shutdown);
+    let lookups = guarded(settings, &guard, server, (Kept::default(), &forget), shutdown);
+    let errands = guarded(settings, &guard, server, (Kept::default(), &forget), shutdown);
     let offer = Offer {
         name: Arc::clone(&settings.name),
         tools,
@@ -203,12 +215,32 @@ fn offer(
     (guard, offer)
 }
 
+/// What a stack keeps of its answers.
+struct Kept<Q: Query> {
+    policy: Option<CachePolicy>,
+    second: Option<Arc<dyn SecondLevel<Q>>>,
+    rules: Vec<Rule>,
+}
+
+impl<Q: Query> Default for Kept<Q> {
+    fn default() -> Self {
+        Self { policy: None, second: None, rules: Vec::new() }
+    }
+}
+
 /// A server that came up again, or has news, is well enough to be tried: its calls need not wait for the breaker's time.
-fn probe_when_back(mut news: watch::Receiver<Revision>, guard: Arc<Guard>, shutdown: &Shutdown) {
+/// Tools that changed may answer otherwise.
+fn look_again(mut news: watch::Receiver<Revision>, guard: Arc<Guard>, forget: Forget, shutdown: &Shutdown) {
     let finish = shutdown.finish.clone();
+    let mut before = *news.borrow();
     shutdown.tasks.spawn(async move {
         while let Some(Ok(())) = finish.run_until_cancelled(news.changed()).await {
             guard.early_probe();
+            let now = *news.borrow_and_update();
+            if now.has_other_tools_than(before) {
+                forget(Sweep::default()).await;
+            }
+            before = now;
         }
     });
 }
@@ -217,7 +249,7 @@ fn guarded<Q: Query>(
     settings: &ServerSettings,
     guard: &Arc<Guard>,
     server: &Arc<Instances>,
-    kept: Option<CachePolicy>,
+    (kept, forget): (Kept<Q>, &Forget),
     shutdown: &Shutdown,
 ) -> BoxUpstream<Q>
 where
@@ -229,7 +261,8 @@ where
         .limit()
         .breaker()
         .retry()
-        .cache(kept, &shutdown.tasks)
+        .invalidate(kept.rules, Arc::clone(forget), &shutdown.tasks)
+        .cache(kept.policy, kept.second, &shutdown.tasks)
         .fallback(settings.on_error.iter().map(standby).collect())
         .observe()
         .boxed()
@@ -326,7 +359,7 @@ mod tests {
         let (shutdown, news) = (Shutdown::default(), watch::Sender::new(Revision::default()));
         let breaker = BreakerPolicy { failures: 1, ..BreakerPolicy::default() };
         let guard = Guard::new("s".into(), GuardPolicy { breaker, ..GuardPolicy::default() }, Metrics::new());
-        probe_when_back(news.subscribe(), Arc::clone(&guard), &shutdown);
+        look_again(news.subscribe(), Arc::clone(&guard), Arc::new(|_| Box::pin(async {})), &shutdown);
         let cx = Cx::new(Arc::new(Caller::anonymous("r")), Duration::from_secs(1));
         let away = stack::<Lookup>(&guard, Away).breaker().boxed().call(&cx, Lookup::new(What::Tools)).await;
         assert!(away.is_err() && guard.standing().state == State::Open);

@@ -2,13 +2,16 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use router_core::{Secret, layer::cache::CachePolicy};
+use router_core::{
+    Secret,
+    layer::{cache::CachePolicy, invalidate::Rule},
+};
 use router_mcp::{client::Transport, oauth::Per};
 
 use super::{
     super::{
         environment::{CACHE_MAX_SIZE, CACHE_TTL},
-        file::{Assigned, CacheFile, Command, Server, ServerFile, Standby, StandbyFile},
+        file::{Assigned, CacheFile, Choices, Command, Server, ServerFile, Standby, StandbyFile},
         leaf::{FilePath, Hidden, Link, Positive, Text},
         problem::At,
         read::{Map, Spanned},
@@ -24,6 +27,9 @@ use super::{
 
 /// How much longer a stale answer may stand in than a fresh one is good.
 const STALE_TIMES: u32 = 24;
+
+/// How long it is known that a server knows no answer.
+const NEGATIVE: Duration = Duration::from_secs(5);
 
 /// Stands between server and tool, so it cannot stand inside of a server's name.
 pub(super) const SEPARATOR: &str = "__";
@@ -234,21 +240,27 @@ impl Build<'_> {
 
     fn cache(&mut self, file: CacheFile) -> ServerCache {
         let usual = CachePolicy::default();
-        let CacheFile { fresh, stale, max_entries, max_bytes, max_entry_bytes, tools, shared } = file;
-        let fresh = fresh.map(|fresh| fresh.0).or_else(|| self.seconds(&CACHE_TTL)).unwrap_or(usual.fresh);
+        let CacheFile { fresh, redis, revalidate, stale, negative, max_entries, max_bytes, max_entry_bytes, .. } = file;
+        let written = fresh.map(|fresh| fresh.0).or_else(|| self.seconds(&CACHE_TTL));
+        let fresh = written.unwrap_or(usual.fresh);
         let entries = max_entries.or_else(|| self.variable::<Positive>(&CACHE_MAX_SIZE));
         let max_bytes = max_bytes.map_or(usual.max_bytes, |bytes| bytes.0);
         let max_entry_bytes = max_entry_bytes.and_then(|bytes| usize::try_from(bytes.0).ok());
         ServerCache {
             policy: CachePolicy {
                 fresh,
+                second: redis.map(|redis| redis.0).or(written).unwrap_or(usual.second),
+                revalidate: revalidate.map_or(usual.revalidate, |revalidate| revalidate.0),
                 stale: stale.map_or(fresh.saturating_mul(STALE_TIMES), |stale| stale.0).max(Duration::ZERO),
+                negative: negative.map_or(NEGATIVE, |negative| negative.0),
                 max_entries: entries.map_or(usual.max_entries, |entries| u64::from(entries.0)),
                 max_bytes,
                 max_entry_bytes: max_entry_bytes.unwrap_or(usual.max_entry_bytes),
-                shared: shared.is_some_and(|shared| shared.0),
+                shared: file.shared.is_some_and(|shared| shared.0),
             },
-            tools: texts(tools).collect(),
+            tools: texts(file.tools).collect(),
+            invalidates: rules(file.invalidates),
+            purge: file.purge.map(|purge| purge.value.0),
         }
     }
 
@@ -285,4 +297,12 @@ impl Build<'_> {
 
 pub(super) fn texts(list: Option<Spanned<Vec<Spanned<Text>>>>) -> impl Iterator<Item = String> {
     list.into_iter().flat_map(|list| list.value).map(|text| text.value.0)
+}
+
+fn rules(file: Option<Spanned<Map<Choices>>>) -> Vec<Rule> {
+    let rule = |(after, forget): (Spanned<String>, Spanned<Choices>)| Rule {
+        after: after.value,
+        forget: forget.value.0.into_iter().map(|pattern| pattern.value.0).collect(),
+    };
+    file.into_iter().flat_map(|file| file.value.0).map(rule).collect()
 }

@@ -129,6 +129,7 @@ const FILES: Pairs<'_> = &[
         "known_models: { q: { price: { input: 1 }, tokenizer: o20k, quirks: { efforts: [loud] } }, r: { price: { input: -1, output: x } } }",
     ),
     ("no redis", "redis: localhost:6379"),
+    ("a cache that is emptied at no time", "mcpServers: { a: { command: x, cache: { purge: 0 25 * * * } } }"),
     ("a key for states that can be guessed", "state_key: hunter2"),
     ("a home that only a shell knows", "state: ~/router"),
     ("one key of a mapping twice", "log: { level: info }\nlog: { level: debug }"),

@@ -410,7 +410,6 @@ mcpServers:
     retry: { retries: 0, base: 50ms, cap: 1s, budget: 10%, floor: 60/m, patience: 10s }
     breaker: { failures: 3, recovery: 30s, max_recovery: 5m, successes: 1, window: 1m, rate: 0.25, samples: 10 }
     limit: { concurrency: 4, queue: 8, wait: 1s, rate: 120/m, burst: 3 }
-    cache: { fresh: 2h, max_entries: 50, max_bytes: 1MiB, max_entry_bytes: 8KiB, tools: [search], shared: true }
     chaos: { rate: 20%, latency: 1s, kinds: [hang, cut], seed: 7 }
     on_error: [stale, { backup: / }, { default: Sorry. }]
 ";
@@ -441,17 +440,6 @@ mcpServers:
                 seed: 7,
             }),
         },
-        cache: Some(ServerCache {
-            policy: CachePolicy {
-                fresh: seconds(7200),
-                stale: seconds(24 * 7200),
-                max_entries: 50,
-                max_bytes: 1 << 20,
-                max_entry_bytes: 8 << 10,
-                shared: true,
-            },
-            tools: vec!["search".into()],
-        }),
         on_error: vec![
             StandbySource::Stale,
             StandbySource::Backup("/".into()),
@@ -484,9 +472,16 @@ mcpServers: { a: { command: x, cache: }, b: { command: x, breaker: { failures: 9
     assert_eq!(config.providers[0].timeout, times(60, 60, 300));
     assert_eq!(config.servers[0].guard.breaker, breaker);
     assert_eq!(config.servers[1].guard.breaker, BreakerPolicy { failures: 9, ..breaker });
-    let kept =
-        CachePolicy { fresh: seconds(3600), stale: seconds(24 * 3600), max_entries: 1000, ..CachePolicy::default() };
-    assert_eq!(config.servers[0].cache, Some(ServerCache { policy: kept, tools: Vec::new() }));
+    let kept = CachePolicy {
+        fresh: seconds(3600),
+        second: seconds(3600),
+        stale: seconds(24 * 3600),
+        negative: seconds(5),
+        max_entries: 1000,
+        ..CachePolicy::default()
+    };
+    let cache = ServerCache { policy: kept, tools: Vec::new(), invalidates: Vec::new(), purge: None };
+    assert_eq!(config.servers[0].cache, Some(cache));
 }
 
 #[test]

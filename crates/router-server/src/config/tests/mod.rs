@@ -5,6 +5,7 @@ mod bad;
 mod documents;
 mod files;
 mod good;
+mod kept;
 mod models;
 mod offers;
 mod secrets;
