@@ -3,6 +3,7 @@
 import itertools
 import json
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -293,3 +294,40 @@ def test_t26_the_slow_do_not_hold_up_the_quick(start):
         assert answer.status_code == 200
     for connection in slow:
         connection.close()
+
+
+def test_t26_a_request_has_ten_seconds_and_a_connection_that_waits_has_more(start):
+    router = start()
+    host, port = router.url.removeprefix("http://").split(":")
+    head = f"GET /health/live HTTP/1.1\r\nhost: {host}:{port}\r\n".encode()
+    places = {name: socket.create_connection((host, int(port)), timeout=5) for name in ("silent", "slow", "slow at the second", "kept")}
+    for name in ("slow at the second", "kept"):
+        assert asks(places[name], head)
+    began, ended = time.monotonic(), {}
+    while time.monotonic() - began < 14:
+        for name in ("slow", "slow at the second"):
+            # One byte now and then: of a line that has no end.
+            if name not in ended and not says(places[name], b"G" if name == "slow" else head[:1]):
+                ended[name] = time.monotonic() - began
+        time.sleep(0.5)
+    assert set(ended) == {"slow", "slow at the second"} and min(ended.values()) > 9, ended
+    assert asks(places["silent"], head) and asks(places["kept"], head)
+    for connection in places.values():
+        connection.close()
+
+
+def asks(connection: socket.socket, head: bytes) -> bool:
+    connection.sendall(head + b"\r\n")
+    return connection.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+def says(connection: socket.socket, byte: bytes) -> bool:
+    """Whether the other side still listens."""
+    connection.settimeout(0.01)
+    try:
+        connection.sendall(byte)
+        return connection.recv(4096) != b""
+    except TimeoutError:
+        return True
+    except OSError:
+        return False

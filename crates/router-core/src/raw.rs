@@ -35,6 +35,12 @@ impl Raw {
         serde_json::from_slice(&self.0).map_err(|error| Error::new(Kind::Invalid, error.to_string()))
     }
 
+    /// The same in bytes of its own: what is kept for long must not keep the whole message that it stood in.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self(Bytes::copy_from_slice(&self.0))
+    }
+
     /// The bytes.
     pub fn bytes(&self) -> &Bytes {
         &self.0

@@ -61,6 +61,12 @@ impl Id {
         Self(Raw::trusted(number.to_string()))
     }
 
+    /// The same id in bytes of its own.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self(self.0.apart())
+    }
+
     /// A value as an id, when it can be one.
     pub fn from_raw(raw: Raw) -> Option<Self> {
         matches!(raw.bytes().first(), Some(b'"' | b'-' | b'0'..=b'9')).then_some(Self(raw))

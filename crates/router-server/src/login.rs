@@ -16,7 +16,7 @@ use tokio::{
 use crate::{
     config::{Config, ServerSettings},
     control,
-    http::{accept, oauth},
+    http::{accept, connection::ConnectionLimits, oauth},
     servers::escaped,
     shutdown::Shutdown,
     tell,
@@ -122,7 +122,7 @@ fn receive(listener: TcpListener, office: &Arc<Office>, shutdown: &Shutdown) {
             let office = Arc::clone(&office);
             async move { answer(&office, &request).await }
         };
-        accept::accept(listener, accept::ConnectionLimits::default(), &shutdown, enter).await;
+        accept::accept(listener, ConnectionLimits::default(), &shutdown, enter).await;
     });
 }
 

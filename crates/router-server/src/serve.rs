@@ -13,8 +13,8 @@ use crate::{
     control,
     gateway::{Gateway, Place},
     http::{
-        House,
-        accept::{self, ConnectionLimits},
+        House, accept,
+        connection::ConnectionLimits,
         door::{Door, KeyHolder},
     },
     shutdown::Shutdown,

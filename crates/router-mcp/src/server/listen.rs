@@ -97,7 +97,7 @@ impl Listener {
         let (changes, remarks) = (catalog.changes(), if asks { catalog.remarks() } else { Remarks::none() });
         let watches = Watches::asked_for(catalog, &cx, &filter).await;
         let mut listener = Self {
-            mark: Some(question.id.clone()),
+            mark: Some(question.id.apart()),
             wants,
             changes,
             remarks,

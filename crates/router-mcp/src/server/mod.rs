@@ -333,7 +333,7 @@ impl Front {
             &fields::empty(),
             &[("protocolVersion", &agreed), ("capabilities", &about), ("serverInfo", &self.0.server)],
         );
-        (Hello { version, capabilities }, self.with_instructions(&result))
+        (Hello { version, capabilities: capabilities.apart() }, self.with_instructions(&result))
     }
 
     /// What `server/discover` answers.

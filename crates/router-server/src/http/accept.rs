@@ -1,39 +1,19 @@
 //! Our own accept loop: connections are counted, headers and idleness are bounded, and shutdown is waited for.
 
-use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use axum::body::Body;
 use http::{Request, Response};
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
-};
+use hyper::body::Incoming;
+use hyper_util::server::graceful::GracefulShutdown;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
     time::{sleep, timeout},
 };
 
-use super::sips::Sips;
+use super::connection::{self, ConnectionLimits};
 use crate::shutdown::Shutdown;
-
-/// What one connection may cost.
-#[derive(Clone, Copy, Debug)]
-pub struct ConnectionLimits {
-    /// Connections at once; further ones wait in the kernel's queue.
-    pub connections: usize,
-    /// To send the headers of a request, and to stay idle between two.
-    pub headers: Duration,
-    /// Bytes that the headers of a request may have.
-    pub header_bytes: usize,
-}
-
-impl Default for ConnectionLimits {
-    fn default() -> Self {
-        Self { connections: 4096, headers: Duration::from_secs(75), header_bytes: 64 << 10 }
-    }
-}
 
 /// How long in-flight requests have to end once shutdown has begun.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -47,22 +27,17 @@ where
     let stop = &shutdown.begin;
     let places = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
-    let server = http_server(limits);
     loop {
         let Some(place) = stop.run_until_cancelled(Arc::clone(&places).acquire_owned()).await else { break };
         let Some(accepted) = stop.run_until_cancelled(listener.accept()).await else { break };
         let Some(stream) = ready(accepted).await else { continue };
-        let serve = serve.clone();
-        let service = service_fn(move |request| {
-            let answer = serve(request);
-            async move { Ok::<_, Infallible>(answer.await) }
-        });
-        let connection = server.serve_connection(TokioIo::new(Sips::of(stream)), service).into_owned();
-        let connection = graceful.watch(connection);
-        let finish = shutdown.finish.clone();
+        let (serve, finish) = (serve.clone(), shutdown.finish.clone());
+        let (stop, end) = (stop.clone(), graceful.watcher());
         shutdown.tasks.spawn(async move {
-            // A connection that breaks is the client's business; what it was waiting for is cancelled by the drop.
-            drop(finish.run_until_cancelled(connection).await);
+            tokio::select! {
+                () = connection::serve(stream, limits, (stop, end), serve) => {}
+                () = finish.cancelled() => {}
+            }
             drop(place);
         });
     }
@@ -72,22 +47,6 @@ where
         tracing::warn!("some requests were cut off by the shutdown");
     }
     shutdown.finish.cancel();
-}
-
-fn http_server(limits: ConnectionLimits) -> auto::Builder<TokioExecutor> {
-    let mut server = auto::Builder::new(TokioExecutor::new());
-    server
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.headers)
-        .max_buf_size(limits.header_bytes.max(8 << 10));
-    server
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(100)
-        .max_header_list_size(32 << 10)
-        .keep_alive_interval(Duration::from_secs(30));
-    server
 }
 
 /// A connection that can be used, or a pause when the process has run out of file descriptors.

@@ -6,6 +6,7 @@ mod alive;
 mod ask;
 mod chat;
 mod client;
+pub mod connection;
 mod count;
 pub mod door;
 mod embeddings;
@@ -19,6 +20,7 @@ mod models;
 pub mod oauth;
 mod ollama;
 mod passthrough;
+mod patience;
 mod reject;
 mod response_schema;
 mod responses;
@@ -63,6 +65,8 @@ use crate::{
 
 /// The most that a chat may weigh.
 const CHAT_BYTES: usize = 32 << 20;
+/// How long the address of a request may be.
+const ADDRESS_BYTES: usize = 8 << 10;
 /// The most that an MCP message may weigh.
 const MCP_BYTES: usize = 4 << 20;
 /// The most that a question to `/ask` may weigh.
@@ -112,6 +116,12 @@ impl House {
         let mut response = match refusal {
             None => self.answer(Request::from_parts(parts, Body::new(body)), shape, visit.clone()).await,
             Some(error) if error.kind() == Kind::NotFound => reject(&error, shape.nowhere(), &visit),
+            // At the door nothing else can be too long.
+            Some(error) if error.kind() == Kind::TooLong => {
+                let mut response = reject(&error, shape, &visit);
+                *response.status_mut() = StatusCode::URI_TOO_LONG;
+                response
+            }
             Some(error) => reject(&error, shape, &visit),
         };
         leftover.clear(&mut response).await;
@@ -126,7 +136,7 @@ impl House {
         let (access, rules) = (access(&parts.uri), &self.gateway.models.rules);
         // The door takes our own headers off.
         let keep = keep::read(&parts.headers);
-        let admitted = self.door.admit(parts, access, Arc::clone(request_id));
+        let admitted = short_enough(&parts.uri).and_then(|()| self.door.admit(parts, access, Arc::clone(request_id)));
         let admitted = admitted.and_then(|caller| client::named(caller, client, &parts.headers, rules));
         match admitted.and_then(|caller| Ok((caller, loss::read(&parts.headers)?))) {
             Ok((caller, on_loss)) => {
@@ -148,6 +158,15 @@ impl House {
             }
         }
     }
+}
+
+fn short_enough(address: &Uri) -> Result<()> {
+    let length = address.path_and_query().map_or(0, |address| address.as_str().len());
+    if length <= ADDRESS_BYTES {
+        return Ok(());
+    }
+    Err(Error::new(Kind::TooLong, format!("the address of this request has {length} bytes, more than {ADDRESS_BYTES}"))
+        .hint("what is long belongs in the body"))
 }
 
 /// What every answer carries: its id, and for a page of a listed origin the leave to read it.

@@ -9,28 +9,44 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 
+use super::patience::Patience;
+
 /// The most that is read at once, in bytes.
 const SIP: u64 = 16 << 10;
 
 /// A connection that is read in small sips.
-pub(super) struct Sips<T>(Take<T>);
+pub(super) struct Sips<T> {
+    connection: Take<T>,
+    /// Is told of each.
+    patience: Option<Patience>,
+}
 
 impl<T: AsyncRead> Sips<T> {
     pub(super) fn of(connection: T) -> Self {
-        Self(connection.take(SIP))
+        Self { connection: connection.take(SIP), patience: None }
+    }
+
+    /// The same, with somebody who wants to know when something came.
+    pub(super) fn noted_by(self, patience: Patience) -> Self {
+        Self { patience: Some(patience), ..self }
     }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Sips<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.0.set_limit(SIP);
-        Pin::new(&mut self.0).poll_read(cx, buffer)
+        self.connection.set_limit(SIP);
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.connection).poll_read(cx, buffer);
+        if let Some(patience) = self.patience.as_ref().filter(|_| buffer.filled().len() > before) {
+            patience.note();
+        }
+        read
     }
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Sips<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(self.0.get_mut()).poll_write(cx, bytes)
+        Pin::new(self.connection.get_mut()).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -38,19 +54,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Sips<T> {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(self.0.get_mut()).poll_write_vectored(cx, pieces)
+        Pin::new(self.connection.get_mut()).poll_write_vectored(cx, pieces)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.get_ref().is_write_vectored()
+        self.connection.get_ref().is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.0.get_mut()).poll_flush(cx)
+        Pin::new(self.connection.get_mut()).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.0.get_mut()).poll_shutdown(cx)
+        Pin::new(self.connection.get_mut()).poll_shutdown(cx)
     }
 }
 
