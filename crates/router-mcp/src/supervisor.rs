@@ -189,7 +189,7 @@ impl Supervisor {
         if let Some(news) = &mut self.news {
             news.mark_unchanged();
         }
-        let mut link = match Link::open(&self.spec, &self.launch, &self.around) {
+        let mut link = match Link::open(&self.spec, &self.launch, &self.around).await {
             Ok(link) => link,
             Err(error) => {
                 self.down(&error, Duration::ZERO);

@@ -396,11 +396,14 @@ async fn a_router_that_is_killed_leaves_nobody_behind() {
         BufReader::new(router.stdout.take().unwrap()).read_line(&mut said).unwrap();
         assert_eq!(said, "ready\n");
         let pid = Pid::from_child(&router);
-        // The router, the guard, the server, and the last of its descendants.
-        born(&tag, 4).await;
+        // The router, the server, and the last of its descendants.
+        born(&tag, 3).await;
+        let guards = format!("--router={}\0", router.id());
+        assert_eq!(alive(&guards).len(), 2, "the keeper and the guard that it forked");
         kill_process(pid, Signal::KILL).unwrap();
         router.wait().unwrap();
         gone(&tag, Duration::from_secs(2)).await;
+        gone(&guards, Duration::from_secs(2)).await;
     }
 }
 
@@ -409,7 +412,7 @@ async fn a_stop_ends_what_will_not_end() {
     let tag = format!("stubborn-{}", std::process::id());
     let bench = Bench::start(&["stay", "deaf", &format!("brood={tag}")]);
     bench.echo().await;
-    born(&tag, 3).await;
+    born(&tag, 2).await;
     bench.end().await;
     assert_eq!(alive(&tag), [0; 0]);
 }
@@ -419,7 +422,7 @@ async fn a_dead_servers_descendants_are_ended_and_do_not_delay_the_news() {
     let tag = format!("leftover-{}", std::process::id());
     let bench = Bench::start(&[&format!("brood={tag}")]);
     bench.echo().await;
-    let before = born(&tag, 3).await;
+    let before = born(&tag, 2).await;
     let start = Instant::now();
     let error = bench.failure("die").await;
     assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
@@ -436,7 +439,7 @@ async fn a_guard_cannot_be_asked_away() {
     let tag = format!("asked-{}", std::process::id());
     let bench = Bench::start(&["stay", "deaf", &format!("brood={tag}")]);
     bench.echo().await;
-    born(&tag, 3).await;
+    born(&tag, 2).await;
     let guard = Pid::from_raw(i32::try_from(bench.server.status().pid.unwrap()).unwrap()).unwrap();
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         kill_process(guard, signal).unwrap();

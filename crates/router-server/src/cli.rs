@@ -80,10 +80,10 @@ pub enum Command {
         #[command(subcommand)]
         order: CacheOrder,
     },
-    /// End every process below this one when the router is gone: started by the router itself.
+    /// End every process of a server when the router is gone, or fork those that do: started by the router itself.
     #[command(name = "__guard", hide = true)]
     Guard {
-        /// What the router tells it, and the command to start.
+        /// What the router tells it, and the command to start, if it is for one.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },

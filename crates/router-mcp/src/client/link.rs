@@ -24,9 +24,11 @@ pub(crate) enum Link {
 
 impl Link {
     /// Starts the program, or prepares the requests. Nothing has been said yet.
-    pub(crate) fn open(spec: &ServerSpec, launch: &Launch, around: &Surroundings) -> Result<Self> {
+    pub(crate) async fn open(spec: &ServerSpec, launch: &Launch, around: &Surroundings) -> Result<Self> {
         match &spec.reach {
-            Reach::Program(program) => Ok(Self::Pipe(Box::new(Process::start(&spec.name, program, launch, around)?))),
+            Reach::Program(program) => {
+                Ok(Self::Pipe(Box::new(Process::start(&spec.name, program, launch, around).await?)))
+            }
             Reach::Http(endpoint) => {
                 let remote = Remote::new(&spec.name, endpoint, around)?;
                 Ok(match endpoint.transport {

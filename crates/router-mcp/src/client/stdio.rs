@@ -4,15 +4,12 @@ use std::{
     ffi::{OsStr, OsString},
     io,
     path::PathBuf,
-    process::Stdio,
     sync::Arc,
     time::Duration,
 };
 
 use router_core::{Error, Kind, Name, Outcome, Result, Secret};
 use tokio::{
-    net::unix::pipe,
-    process::{Child, Command},
     task::JoinHandle,
     time::{sleep, timeout},
 };
@@ -25,7 +22,7 @@ use super::{
     session::{Heard, Session},
     tail::Tail,
 };
-use crate::guard;
+use crate::guard::{self, Guard, Guards, Started};
 
 /// What of our own environment a server may see; the rest has to be declared.
 const INHERITED: [&str; 5] = ["PATH", "HOME", "LANG", "TMPDIR", "USER"];
@@ -54,36 +51,25 @@ pub struct Program {
 /// What is needed to start processes: our own program, which guards them, and what they inherit.
 #[derive(Clone, Debug)]
 pub struct Launch {
-    guard: PathBuf,
+    guards: Arc<Guards>,
     inherited: Arc<[(OsString, OsString)]>,
 }
 
 impl Launch {
     /// `program` is our own binary, which answers to [`guard::COMMAND`]; of `environment` only what a program cannot do
-    /// without is handed on.
+    /// without is handed on. All servers that are started by this or its clones share what their guards can share.
     pub fn new(program: impl Into<PathBuf>, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let inherited = environment.into_iter().filter(|(name, _)| is_inherited(name)).collect();
-        Self { guard: program.into(), inherited }
+        Self { guards: Arc::new(Guards::new(program.into())), inherited }
     }
 
-    fn command(&self, program: &Program) -> Command {
-        let mut command = Command::new(&self.guard);
-        command
-            .args(guard::preamble())
-            .arg(&program.command)
-            .args(&program.args)
-            .env_clear()
-            .envs(self.inherited.iter().map(|(name, value)| (name, value)))
-            .envs(program.env.iter().map(|(name, value)| (name, value.expose())))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            // A signal from the terminal is for us; the guard learns from us what follows.
-            .process_group(0);
-        if let Some(folder) = &program.cwd {
-            command.current_dir(folder);
+    fn order(&self, program: &Program) -> guard::Order {
+        let declared = program.env.iter().map(|(name, value)| (name.into(), value.expose().into()));
+        guard::Order {
+            program: program.command.clone().into(),
+            args: program.args.iter().map(OsString::from).collect(),
+            env: self.inherited.iter().cloned().chain(declared).collect(),
         }
-        command
     }
 }
 
@@ -94,7 +80,7 @@ fn is_inherited(name: &OsStr) -> bool {
 /// A running server.
 pub(crate) struct Process {
     name: Name,
-    guard: Child,
+    guard: Guard,
     session: Arc<Session>,
     last_words: Arc<Tail>,
     /// Ends when nothing more will be heard, with the reason.
@@ -106,22 +92,19 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts the program; it has said nothing yet.
-    pub(super) fn start(name: &Name, program: &Program, launch: &Launch, around: &Surroundings) -> Result<Self> {
-        let mut guard = launch.command(program).spawn().map_err(|error| not_started(program, error))?;
-        let (Some(stdin), Some(stdout), Some(stderr)) = (guard.stdin.take(), guard.stdout.take(), guard.stderr.take())
-        else {
-            return Err(Error::new(Kind::Internal, "a process was started without its pipes"));
-        };
-        let input = stdin.into_owned_fd().and_then(pipe::Sender::from_owned_fd);
-        let outbox = Arc::new(Outbox::new(input.map_err(|error| not_started(program, error))?));
+    pub(super) async fn start(name: &Name, program: &Program, launch: &Launch, around: &Surroundings) -> Result<Self> {
+        let order = launch.order(program);
+        let started = launch.guards.start(&order, program.cwd.as_deref()).await;
+        let Started { input, output, errors, guard } = started.map_err(|error| not_started(program, error))?;
+        let outbox = Arc::new(Outbox::new(input));
         let session = Arc::new(Session::new(name, Outlet::Pipe(Arc::clone(&outbox)), around));
         let last_words = Arc::clone(&around.complaints);
         last_words.begin();
         around.tasks.spawn(async move { outbox.drain().await });
         let listening =
-            around.tasks.spawn(listen(Lines::new(stdout, LINE_MAX), Arc::clone(&session), Arc::clone(name)));
+            around.tasks.spawn(listen(Lines::new(output, LINE_MAX), Arc::clone(&session), Arc::clone(name)));
         let (tail, server) = (Arc::clone(&last_words), Arc::clone(name));
-        let errors = around.tasks.spawn(async move { tail.drain(stderr, server).await });
+        let errors = around.tasks.spawn(async move { tail.drain(errors, server).await });
         Ok(Self { name: Arc::clone(name), guard, session, last_words, listening, silence: None, errors })
     }
 
@@ -131,7 +114,7 @@ impl Process {
 
     /// The process id of the guard, whose children are the server's.
     pub(super) fn pid(&self) -> Option<u32> {
-        self.guard.id()
+        self.guard.pid()
     }
 
     /// Waits for the end of the process, of its output or of its signs of life, tells everybody who waits for an answer, and says why.
@@ -144,12 +127,10 @@ impl Process {
             let _ = timeout(TOGETHER, &mut self.errors).await;
         }
         let reason = match ended {
-            Ok(Ok(status)) => match status.code() {
-                Some(code) if code > 128 => format!("the server was ended by signal {}", code - 128),
-                Some(code) => format!("the server ended with code {code}"),
-                None => "the server's guard was killed".to_owned(),
-            },
-            Ok(Err(_)) | Err(_) => self.silence.clone().unwrap_or_default(),
+            Ok(Some(code)) if code > 128 => format!("the server was ended by signal {}", code - 128),
+            Ok(Some(code)) => format!("the server ended with code {code}"),
+            Ok(None) => "the server's guard was killed".to_owned(),
+            Err(_) => self.silence.clone().unwrap_or_default(),
         };
         let error = Error::new(Kind::Unavailable, self.with_last_words(reason));
         self.session.close(&error);
@@ -184,7 +165,7 @@ impl Process {
     pub(super) async fn stop(mut self) {
         self.session.close(&Error::new(Kind::Unavailable, "the server is being stopped"));
         if timeout(STOP_MAX, self.guard.wait()).await.is_err() {
-            tracing::error!(server = %self.name, pid = self.guard.id(), "the server's processes cannot be ended");
+            tracing::error!(server = %self.name, pid = self.guard.pid(), "the server's processes cannot be ended");
         }
     }
 }

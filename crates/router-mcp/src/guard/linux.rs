@@ -21,8 +21,6 @@ use rustix::{
 };
 use tokio::time::Instant;
 
-use super::Order;
-
 /// What a server gets to end by itself once its input is closed, and again once it was asked.
 const GRACE: Duration = Duration::from_secs(2);
 /// The same when the router is dead: nobody waits, and nobody will notice what is left.
@@ -30,14 +28,18 @@ const HASTE: Duration = Duration::from_millis(500);
 /// What the descendants of a server that is gone get: they hold its pipes, and callers wait for these to close.
 const LEFTOVERS: Duration = Duration::from_millis(50);
 
-/// Starts the server, and stays until nothing of it is left; the server's exit code, or 128 + signal.
-pub(super) fn guard(order: &Order) -> io::Result<u8> {
+/// What a guard does that is a program of its own.
+pub(super) fn guard(router: Option<i32>, server: Command) -> io::Result<u8> {
     close_strays();
+    stand(Router::of(router), server)
+}
+
+/// Starts the server, and stays until nothing of it is left; the server's exit code, or 128 + signal.
+pub(super) fn stand(router: Router, mut server: Command) -> io::Result<u8> {
     let deaths = quiet_signals()?;
     let _ = rustix::thread::set_name(c"mcp-guard");
     set_child_subreaper(Some(getpid()))?;
-    let router = Router::of(order);
-    let server = Command::new(&order.program).args(&order.args).process_group(0).spawn()?;
+    let server = server.process_group(0).spawn()?;
     release_outputs()?;
     let mut guard = Guard { server: Pid::from_child(&server), code: None, router, deaths };
     guard.stand();
@@ -45,7 +47,7 @@ pub(super) fn guard(order: &Order) -> io::Result<u8> {
 }
 
 /// Files that whoever started the router left open by accident are none of a server's business.
-fn close_strays() {
+pub(super) fn close_strays() {
     let files = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
     let open: Vec<i32> = files.filter_map(|file| file.file_name().to_str()?.parse().ok()).collect();
     for stray in open.into_iter().filter(|&file| file > 2) {
@@ -53,9 +55,10 @@ fn close_strays() {
     }
 }
 
-/// The guard's life hangs on its pipe and on the router alone: whoever signals all processes of our name, or all of a
-/// control group, must not make it leave its work undone. The server starts with an empty mask of its own.
-fn quiet_signals() -> io::Result<SignalFd> {
+/// The life of a guard hangs on its pipe and on the router alone, that of the keeper on its socket: whoever signals all
+/// processes of our name, or all of a control group, must not make them leave their work undone. A server starts with an
+/// empty mask of its own.
+pub(super) fn quiet_signals() -> io::Result<SignalFd> {
     let mut deaths = SigSet::empty();
     deaths.add(signal::SIGCHLD);
     let mut quiet = deaths;
@@ -75,7 +78,7 @@ fn release_outputs() -> io::Result<()> {
 }
 
 /// Whether the router lives.
-enum Router {
+pub(super) enum Router {
     /// Nobody said who it is: only the pipe counts.
     Unknown,
     Alive(OwnedFd),
@@ -83,8 +86,9 @@ enum Router {
 }
 
 impl Router {
-    fn of(order: &Order) -> Self {
-        let Some(pid) = order.router.and_then(Pid::from_raw) else { return Self::Unknown };
+    /// The router that started this process.
+    pub(super) fn of(pid: Option<i32>) -> Self {
+        let Some(pid) = pid.and_then(Pid::from_raw) else { return Self::Unknown };
         match pidfd_open(pid, PidfdFlags::empty()) {
             // Asked after the opening: a parent that is still ours now was ours then, so the number was not reused.
             Ok(fd) if getppid() == Some(pid) => Self::Alive(fd),

@@ -14,18 +14,16 @@ use rustix::{
 };
 use tokio::time::Instant;
 
-use super::Order;
-
 const GRACE: Duration = Duration::from_secs(2);
 const HASTE: Duration = Duration::from_millis(500);
 /// How often the server is looked at: there is nothing that its end and the input can be waited for together.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 
 /// Starts the server, and stays until it is gone; the server's exit code, or 128 + signal.
-pub(super) fn guard(order: &Order) -> io::Result<u8> {
-    let mut server = Command::new(&order.program).args(&order.args).process_group(0).spawn()?;
+pub(super) fn guard(router: Option<i32>, mut server: Command) -> io::Result<u8> {
+    let mut server = server.process_group(0).spawn()?;
     let group = Pid::from_child(&server);
-    let router = order.router.and_then(Pid::from_raw);
+    let router = router.and_then(Pid::from_raw);
     let mut code = watch(&mut server, router);
     let grace = if orphaned(router) { HASTE } else { GRACE };
     code = code.or_else(|| within(&mut server, grace));
