@@ -58,6 +58,8 @@ pub enum Strategy {
     Upstream,
     /// A fixed text.
     Default,
+    /// The word that nobody answers.
+    Skip,
 }
 
 impl Strategy {
@@ -68,6 +70,7 @@ impl Strategy {
             Self::Backup => "backup",
             Self::Upstream => "upstream",
             Self::Default => "default",
+            Self::Skip => "skip",
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc, Weak,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -20,7 +20,7 @@ use super::{
     sweep::Sweep,
     throttle::Throttle,
 };
-use crate::{Error, Fact, Meter, Name};
+use crate::{Error, Fact, Meter, Name, Strategy};
 
 /// The policies that the stacks of one upstream share.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -45,7 +45,16 @@ pub struct Guard {
     /// How long the last answer took to its first content, in microseconds; 0 before there was one.
     latency: AtomicU64,
     last_error: Mutex<Option<(Error, Instant)>>,
+    stood_in: StoodIn,
     keepers: Mutex<Vec<Weak<dyn Purge>>>,
+}
+
+/// Who has answered for the upstream since it last did so itself.
+#[derive(Default)]
+struct StoodIn {
+    last: Mutex<Option<(Strategy, Instant)>>,
+    /// Whether there is one: what answers by itself takes no lock to see that.
+    any: AtomicBool,
 }
 
 /// What can forget the answers that it keeps.
@@ -68,6 +77,7 @@ impl Guard {
             in_flight: AtomicUsize::new(0),
             latency: AtomicU64::new(0),
             last_error: Mutex::default(),
+            stood_in: StoodIn::default(),
             keepers: Mutex::default(),
             name,
             meter,
@@ -102,6 +112,7 @@ impl Guard {
             reopens_in,
             throttled_for: self.throttle.remaining(),
             last_error: last_error.map(|(error, at)| LastError { error, age: at.elapsed() }),
+            stood_in: self.stood_in.last.lock().map(|(strategy, at)| (strategy, at.elapsed())),
             in_flight: self.in_flight.load(Ordering::Relaxed),
             latency: (latency > 0).then(|| Duration::from_micros(latency)),
             waiting: self.limits.waiting(),
@@ -129,6 +140,20 @@ impl Guard {
         let mut keepers = self.keepers.lock();
         keepers.retain(|keeper| keeper.strong_count() > 0);
         keepers.push(keeper);
+    }
+
+    /// Another source answered for the upstream.
+    pub(super) fn fell_back(&self, strategy: Strategy) {
+        *self.stood_in.last.lock() = Some((strategy, Instant::now()));
+        self.stood_in.any.store(true, Ordering::Relaxed);
+        self.report(Fact::FellBack(strategy));
+    }
+
+    /// The upstream has answered itself.
+    pub(super) fn answered_itself(&self) {
+        if self.stood_in.any.load(Ordering::Relaxed) && self.stood_in.any.swap(false, Ordering::Relaxed) {
+            *self.stood_in.last.lock() = None;
+        }
     }
 
     pub(super) fn answered_in(&self, time: Duration) {
@@ -171,6 +196,8 @@ pub struct Standing {
     pub last_error: Option<LastError>,
     /// How long the last answer took to its first content.
     pub latency: Option<Duration>,
+    /// Who has answered for it since it last did so itself, and how long ago that was.
+    pub stood_in: Option<(Strategy, Duration)>,
     /// Calls that were asked and are not over, to the last byte.
     pub in_flight: usize,
     /// Calls that wait for their turn.

@@ -47,7 +47,7 @@ use crate::{BoxUpstream, Query, Upstream};
 use breaker::Breaker;
 use cache::{Cache, CachePolicy, Keeps};
 use chaos::{Chaos, ChaosPolicy};
-use fallback::{Fallback, Standby};
+use fallback::{Fallback, Sources};
 use guard::Guard;
 use invalidate::{Forget, Invalidate, Rule};
 use limit::Limit;
@@ -111,7 +111,7 @@ impl<Q: Query, U: Upstream<Q>> Stack<Q, U> {
     }
 
     /// Lets other sources answer when the upstream cannot.
-    pub fn fallback(self, sources: Vec<Standby<Q>>) -> Stack<Q, Fallback<Q, U>>
+    pub fn fallback(self, sources: Sources<Q>) -> Stack<Q, Fallback<Q, U>>
     where
         U: Keeps<Q>,
     {

@@ -64,6 +64,9 @@ impl Call {
         self.observation.source = source;
         let first_content = self.started.elapsed();
         self.guard.answered_in(first_content);
+        if source == Source::Live {
+            self.guard.answered_itself();
+        }
         self.observation.first_content = Some(first_content);
     }
 

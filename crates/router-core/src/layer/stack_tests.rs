@@ -8,6 +8,7 @@ use tokio::time::{Instant, advance};
 use super::{
     breaker::{BreakerPolicy, State},
     chaos::ChaosKind,
+    fallback::Standby,
     guard::GuardPolicy,
     limit::LimitPolicy,
     retry::RetryPolicy,
@@ -42,7 +43,10 @@ fn whole(guard: &Arc<Guard>, upstream: impl Upstream<Ask>, drill: Option<ChaosPo
         .breaker()
         .retry()
         .cache(Some(CachePolicy::default()), None, &TaskTracker::new())
-        .fallback(vec![Standby::Stale, Standby::Default("sorry".into())])
+        .fallback(Sources {
+            on_error: vec![Standby::Stale(Duration::MAX), Standby::Default("sorry".into())],
+            on_timeout: None,
+        })
         .observe()
         .boxed()
 }

@@ -14,6 +14,7 @@ use super::{
     },
     read::{Map, Read, Reader, Spanned, section},
     settings::{DialectName, LogFormat, PinPolicy, ProtocolEra, ProviderKind, ServerIsolation},
+    standby::Standbys,
     tree::{Node, Value},
     upkeep::{HealthFile, InstancesFile, RuntimeFile},
 };
@@ -279,8 +280,16 @@ section! {
         cache: CacheFile,
         /// Whether what it says of its own tools is believed (read-only, idempotent).
         trusted: Switch,
-        /// Who answers when it cannot, in this order.
-        on_error: Vec<Spanned<Standby>>,
+        /// Who answers when it cannot, in this order: one of them, or a list.
+        on_error: Standbys,
+        /// Who answers when it is too slow; otherwise as `on_error` has it.
+        on_timeout: Standbys,
+        /// How old the answers of `stale` may be; otherwise as old as the cache keeps them.
+        stale_max_age: Period,
+        /// The file or folder of `backup`.
+        backup: FilePath,
+        /// The text of `default`.
+        default: Text,
         /// A drill: it fails on purpose.
         chaos: ChaosFile,
         /// Leaves the server out.
@@ -457,58 +466,6 @@ section! {
         invalidates: Map<Choices>,
         /// When all of them are forgotten, as cron writes it, in UTC: `0 2 * * *`.
         purge: Cron,
-    }
-}
-
-/// Who answers when a server cannot.
-#[derive(Clone, Debug)]
-pub(super) enum Standby {
-    Stale,
-    Other(StandbyFile),
-}
-
-section! {
-    /// Who answers when a server cannot.
-    StandbyFile {
-        /// A file or folder.
-        backup: FilePath,
-        /// A fixed text.
-        default: Text,
-    }
-}
-
-words! {
-    /// Who answers when a server cannot.
-    StandbyWord, "answers nothing" {
-        /// What the cache still has.
-        Stale = "stale",
-    }
-}
-
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-#[expect(dead_code, reason = "describes to editors what is read into `Standby`")]
-enum WordOrStandby {
-    Word(StandbyWord),
-    File(StandbyFile),
-}
-
-impl JsonSchema for Standby {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Standby".into()
-    }
-
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        WordOrStandby::json_schema(generator)
-    }
-}
-
-impl Read for Standby {
-    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        match node.value {
-            Value::Scalar(_) => StandbyWord::read(node, reader).map(|StandbyWord::Stale| Self::Stale),
-            Value::Null | Value::List(_) | Value::Map(_) => StandbyFile::read(node, reader).map(Self::Other),
-        }
     }
 }
 

@@ -23,6 +23,7 @@ mod problem;
 mod read;
 mod settings;
 mod source;
+mod standby;
 mod substitute;
 mod suggest;
 #[cfg(test)]

@@ -269,6 +269,8 @@ pub struct ServerSettings {
     pub trusted: bool,
     /// Who answers when it cannot, in this order.
     pub on_error: Vec<StandbySource>,
+    /// Who answers when it is too slow, where that is somebody else.
+    pub on_timeout: Option<Vec<StandbySource>>,
     /// On which terms its things are offered.
     pub terms: Offered,
     /// How it is kept running.
@@ -456,12 +458,16 @@ pub struct ServerCache {
 /// Something that answers when a server cannot.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StandbySource {
-    /// What the cache still has.
-    Stale,
+    /// What the cache still has, as far as it is no older than this.
+    Stale(Duration),
     /// A file or folder.
     Backup(PathBuf),
+    /// Another server.
+    Server(Name),
     /// A fixed text.
     Default(String),
+    /// Nobody: the answer says that the server was left out.
+    Skip,
 }
 
 /// What is done for one client program.

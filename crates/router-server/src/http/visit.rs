@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use router_core::{
-    Caller, Cx, Provenance, Trail,
+    CacheUse, Caller, Cx, Provenance, Source, Trail,
     chat::{Keep, OnLoss},
 };
 use router_llm::enhance::{ClientRules, Signs};
@@ -12,6 +12,7 @@ use router_llm::enhance::{ClientRules, Signs};
 /// What an answer says about itself. The names are made once: to make one is to check each of its letters.
 pub static UPSTREAM: HeaderName = HeaderName::from_static("x-mcp-router-upstream");
 static CACHE: HeaderName = HeaderName::from_static("x-mcp-router-cache");
+static CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 static SOURCE: HeaderName = HeaderName::from_static("x-mcp-router-source");
 static DROPPED: HeaderName = HeaderName::from_static("x-mcp-router-dropped");
 static ATTEMPTS: HeaderName = HeaderName::from_static("x-mcp-router-attempts");
@@ -96,9 +97,25 @@ fn sign(headers: &mut HeaderMap, trail: &Trail, provenance: &Provenance) {
     if !provenance.dropped.is_empty() {
         put(&DROPPED, &provenance.dropped.to_string());
     }
+    if let Some(status) = cache_status(provenance) {
+        headers.insert(&CACHE_STATUS, HeaderValue::from_static(status));
+    }
     headers.insert(&CACHE, HeaderValue::from_static(provenance.cache.as_str()));
     headers.insert(&SOURCE, HeaderValue::from_static(provenance.source.as_str()));
     headers.insert(&ATTEMPTS, HeaderValue::from(trail.attempts()));
+}
+
+/// The same in the words of RFC 9211. `hit` is also what is too old to be fresh: its detail says so.
+fn cache_status(provenance: &Provenance) -> Option<&'static str> {
+    match (provenance.cache, provenance.source) {
+        (CacheUse::Hit, _) => Some("mcp-router; hit"),
+        (CacheUse::Semantic, _) => Some("mcp-router; hit; detail=semantic"),
+        (CacheUse::Stale, _) => Some("mcp-router; hit; detail=stale"),
+        (CacheUse::Miss, _) => Some("mcp-router; fwd=miss"),
+        (CacheUse::None, Source::Backup) => Some("mcp-router; fwd=bypass; detail=backup"),
+        (CacheUse::None, Source::Default) => Some("mcp-router; fwd=bypass; detail=default"),
+        (CacheUse::None, Source::Live | Source::Cache) => None,
+    }
 }
 
 /// Dollars as a plain decimal, to the billionth: `0.000123`.

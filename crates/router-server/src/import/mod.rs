@@ -3,6 +3,7 @@
 //! A file is known by what stands in it. Whatever has no place here is named, with its path in the file: nothing is lost
 //! in silence.
 
+mod degraded;
 mod notes;
 mod rules;
 mod servers;
@@ -29,9 +30,10 @@ struct Kind {
 }
 
 /// Every kind there is.
-const KINDS: [Kind; 2] = [
+const KINDS: [Kind; 3] = [
     Kind { name: "enhancement-rules.json", is: rules::is, read: rules::read },
     Kind { name: "mcp_servers.yaml", is: servers::is, read: servers::read },
+    Kind { name: "degraded-mode.yaml", is: degraded::is, read: degraded::read },
 ];
 
 /// Reads the file at `path`, or says why it cannot be.
@@ -71,7 +73,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_told_with_what_is() {
-        const KNOWN: &str = "files that can be imported: enhancement-rules.json, mcp_servers.yaml";
+        const KNOWN: &str = "files that can be imported: enhancement-rules.json, mcp_servers.yaml, degraded-mode.yaml";
         let table = [
             ("[]", "this is no object; "),
             ("{\"tools\": {}}", "nothing in it tells what it is; "),

@@ -379,6 +379,7 @@ mod tests {
     fn a_shared_label_tells_the_worst() {
         let metrics = Metrics::new();
         let standing = |state, tokens| Standing {
+            stood_in: None,
             name: "openai".into(),
             state,
             since: Duration::ZERO,

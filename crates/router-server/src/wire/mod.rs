@@ -8,6 +8,7 @@ mod lazy;
 mod models;
 mod parts;
 mod pins;
+mod reliefs;
 mod runtime;
 mod servers;
 pub mod sign_in;

@@ -112,10 +112,14 @@ impl Part for ServerPart {
             (ServerState::Ready, State::Closed) => Health::Healthy,
         };
         let server = self.server.shared().status();
-        let message = match (&server.last_error, standing.state) {
-            (_, State::Open | State::HalfOpen) => told(&standing),
-            (Some(error), _) if status != Health::Healthy => format!("{}: {error}", state.as_str()),
-            _ => state.as_str().to_owned(),
+        let status = if standing.stood_in.is_some() { status.max(Health::Degraded) } else { status };
+        let message = match (&server.last_error, standing.state, standing.stood_in) {
+            (_, State::Open | State::HalfOpen, _) => told(&standing),
+            (_, State::Closed, Some((strategy, ago))) if state == ServerState::Ready => {
+                format!("answered by {} {} s ago", strategy.as_str(), ago.as_secs())
+            }
+            (Some(error), State::Closed, _) if status != Health::Healthy => format!("{}: {error}", state.as_str()),
+            (_, State::Closed, _) => state.as_str().to_owned(),
         };
         Component {
             name: Arc::clone(self.guard.name()),
@@ -160,6 +164,7 @@ fn breaker(standing: &Standing) -> Value {
         "reopens_in_seconds": standing.reopens_in.map(|wait| wait.as_secs_f64().ceil()),
         "throttled_for_seconds": standing.throttled_for.map(|wait| wait.as_secs_f64().ceil()),
         "last_error": standing.last_error.as_ref().map(|last| last.error.to_string()),
+        "stood_in": standing.stood_in.map(|(strategy, _)| strategy.as_str()),
         "in_flight": standing.in_flight,
     })
 }

@@ -7,7 +7,7 @@ use router_core::{
     BoxUpstream, Meter, Name, Query, Raw, Secret, Upstream,
     layer::{
         cache::CachePolicy,
-        fallback::Standby,
+        fallback::{Sources, Standby},
         guard::{Guard, GuardPolicy},
         invalidate::{Forget, Rule},
         second::SecondLevel,
@@ -32,6 +32,7 @@ use super::{
     lazy,
     parts::ServerPart,
     pins,
+    reliefs::{Others, Reliefs},
     runtime::{self, Machine},
     sign_in::{self, Office},
     sign_out::SignOut,
@@ -68,12 +69,12 @@ pub fn build(
     let mut offers = Vec::new();
     let mut servers = BTreeMap::new();
     let pins = pins::at(&config.tool_lock)?;
-    let mut keepers = Beginning::new(config, shutdown)?;
+    let (mut keepers, reliefs) = (Beginning::new(config, shutdown)?, Reliefs::default());
     let (eras, machine) = (Eras::at(&config.state), Machine::of(config.base_environment()));
     for settings in &config.servers {
         let spec = spec(settings, office, &machine).with_context(|| format!("mcpServers.{}", settings.name))?;
         let server = start(eras.remembered(spec), settings, &launch, shutdown);
-        let (guard, offer) = offer(settings, &server, &mut keepers, (metrics, shutdown));
+        let (guard, offer) = offer(settings, &server, (&mut keepers, &reliefs), (metrics, shutdown));
         let offer = Offer { pinned: pinned(settings.pin, &pins), ..offer };
         look_again(server.shared().changed(), Arc::clone(&guard), keepers.forget(&guard), shutdown);
         parts.push(Box::new(ServerPart::new(guard, Arc::clone(&server))));
@@ -183,7 +184,7 @@ fn bound(config: &Config) -> BTreeMap<Name, Vec<Name>> {
 fn offer(
     settings: &ServerSettings,
     server: &Arc<Instances>,
-    keepers: &mut Beginning,
+    (keepers, reliefs): (&mut Beginning, &Reliefs),
     (metrics, shutdown): (&Arc<Metrics>, &Shutdown),
 ) -> (Arc<Guard>, Offer) {
     let policy =
@@ -197,10 +198,12 @@ fn offer(
         rules: settings.cache.as_ref().map(|cache| cache.invalidates.clone()).unwrap_or_default(),
     };
     let forget = keepers.forget(&guard);
-    let tools = guarded(settings, &guard, server, (kept, &forget), shutdown);
+    let others = |name: &Name| reliefs.named(name);
+    let tools = guarded(settings, &guard, server, (kept, &forget, Some(&others)), shutdown);
+    reliefs.add(&settings.name, &tools);
     // Lists are the catalog's to keep; what a resource or prompt says changes without notice.
-    let lookups = guarded(settings, &guard, server, (Kept::default(), &forget), shutdown);
-    let errands = guarded(settings, &guard, server, (Kept::default(), &forget), shutdown);
+    let lookups = guarded(settings, &guard, server, (Kept::default(), &forget, None), shutdown);
+    let errands = guarded(settings, &guard, server, (Kept::default(), &forget, None), shutdown);
     let offer = Offer {
         name: Arc::clone(&settings.name),
         tools,
@@ -249,7 +252,7 @@ fn guarded<Q: Query>(
     settings: &ServerSettings,
     guard: &Arc<Guard>,
     server: &Arc<Instances>,
-    (kept, forget): (Kept<Q>, &Forget),
+    (kept, forget, others): (Kept<Q>, &Forget, Others<'_, Q>),
     shutdown: &Shutdown,
 ) -> BoxUpstream<Q>
 where
@@ -263,17 +266,25 @@ where
         .retry()
         .invalidate(kept.rules, Arc::clone(forget), &shutdown.tasks)
         .cache(kept.policy, kept.second, &shutdown.tasks)
-        .fallback(settings.on_error.iter().map(standby).collect())
+        .fallback(sources(settings, others))
         .observe()
         .boxed()
 }
 
-fn standby<Q: Query>(source: &StandbySource) -> Standby<Q> {
-    match source {
-        StandbySource::Stale => Standby::Stale,
+/// Who answers when the server cannot.
+fn sources<Q: Query>(settings: &ServerSettings, others: Others<'_, Q>) -> Sources<Q> {
+    let all = |sources: &[StandbySource]| sources.iter().filter_map(|source| standby(source, others)).collect();
+    Sources { on_error: all(&settings.on_error), on_timeout: settings.on_timeout.as_deref().map(all) }
+}
+
+fn standby<Q: Query>(source: &StandbySource, others: Others<'_, Q>) -> Option<Standby<Q>> {
+    Some(match source {
+        StandbySource::Stale(oldest) => Standby::Stale(*oldest),
         StandbySource::Backup(path) => Standby::Backup(Backup::new(path.clone()).boxed()),
+        StandbySource::Server(name) => Standby::Upstream(others?(name)),
         StandbySource::Default(text) => Standby::Default(text.clone()),
-    }
+        StandbySource::Skip => Standby::Skip,
+    })
 }
 
 fn spec(settings: &ServerSettings, office: &Arc<Office>, machine: &Machine) -> Result<ServerSpec> {

@@ -10,6 +10,7 @@ mod known;
 mod models;
 mod providers;
 mod servers;
+mod standing_in;
 mod upkeep;
 mod vendor;
 
@@ -50,11 +51,20 @@ pub(super) struct Build<'a> {
     listen: SocketAddr,
     chaos: Option<ChaosPolicy>,
     prefix: Prefix,
+    /// Which server another one is to stand in for, and where that is said.
+    standing_in: Vec<(Name, Spanned<Name>)>,
 }
 
 impl<'a> Build<'a> {
     pub(super) fn new(given: Given<'a>, findings: &'a mut Findings) -> Self {
-        Self { given, findings, listen: access::LISTEN, chaos: None, prefix: Prefix::default() }
+        Self {
+            given,
+            findings,
+            listen: access::LISTEN,
+            chaos: None,
+            prefix: Prefix::default(),
+            standing_in: Vec::new(),
+        }
     }
 
     /// Builds what can be built; what cannot is in the findings.

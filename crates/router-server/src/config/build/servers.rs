@@ -11,17 +11,16 @@ use router_mcp::{client::Transport, oauth::Per};
 use super::{
     super::{
         environment::{CACHE_MAX_SIZE, CACHE_TTL},
-        file::{Assigned, CacheFile, Choices, Command, Server, ServerFile, Standby, StandbyFile},
+        file::{Assigned, CacheFile, Choices, Command, Server, ServerFile},
         leaf::{FilePath, Hidden, Link, Positive, Text},
         problem::At,
         read::{Map, Spanned},
-        settings::{
-            GuardSettings, Launch, PinPolicy, ProtocolEra, ServerCache, ServerIsolation, ServerSettings, StandbySource,
-        },
+        settings::{GuardSettings, Launch, PinPolicy, ProtocolEra, ServerCache, ServerIsolation, ServerSettings},
     },
     Build,
     catalog::TermsFile,
     drill, guard, name,
+    standing_in::StandInFile,
     upkeep::UpkeepFile,
 };
 
@@ -67,6 +66,7 @@ impl Build<'_> {
             }
             servers.extend(self.server(&named, &entry.at, *file));
         }
+        self.stand_ins(&servers);
         servers
     }
 
@@ -116,8 +116,16 @@ impl Build<'_> {
             upkeep.isolation = ServerIsolation::PerCaller;
         }
         let trusted = file.trusted.is_some_and(|trusted| trusted.0);
-        let cache = file.cache.map(|cache| self.cache(cache.value));
-        let on_error = self.on_error(file.on_error, cache.is_some());
+        let cache = file.cache.map(|cache| self.cache(cache.value, file.stale_max_age.as_ref().map(|oldest| oldest.0)));
+        let standing_in = self.standing_in(StandInFile {
+            server: named,
+            on_error: file.on_error,
+            on_timeout: file.on_timeout,
+            oldest: file.stale_max_age.map(|oldest| oldest.0),
+            backup: file.backup,
+            default: file.default,
+            is_cached: cache.is_some(),
+        });
         let offered = TermsFile {
             prefix: file.prefix,
             tools: file.tools,
@@ -137,7 +145,8 @@ impl Build<'_> {
             guard,
             cache,
             trusted,
-            on_error,
+            on_error: standing_in.on_error,
+            on_timeout: standing_in.on_timeout,
             terms,
             upkeep,
             auth,
@@ -238,7 +247,7 @@ impl Build<'_> {
         variables
     }
 
-    fn cache(&mut self, file: CacheFile) -> ServerCache {
+    fn cache(&mut self, file: CacheFile, oldest: Option<Duration>) -> ServerCache {
         let usual = CachePolicy::default();
         let CacheFile { fresh, redis, revalidate, stale, negative, max_entries, max_bytes, max_entry_bytes, .. } = file;
         let written = fresh.map(|fresh| fresh.0).or_else(|| self.seconds(&CACHE_TTL));
@@ -251,7 +260,7 @@ impl Build<'_> {
                 fresh,
                 second: redis.map(|redis| redis.0).or(written).unwrap_or(usual.second),
                 revalidate: revalidate.map_or(usual.revalidate, |revalidate| revalidate.0),
-                stale: stale.map_or(fresh.saturating_mul(STALE_TIMES), |stale| stale.0).max(Duration::ZERO),
+                stale: stale.map(|stale| stale.0).or(oldest).unwrap_or(fresh.saturating_mul(STALE_TIMES)),
                 negative: negative.map_or(NEGATIVE, |negative| negative.0),
                 max_entries: entries.map_or(usual.max_entries, |entries| u64::from(entries.0)),
                 max_bytes,
@@ -262,36 +271,6 @@ impl Build<'_> {
             invalidates: rules(file.invalidates),
             purge: file.purge.map(|purge| purge.value.0),
         }
-    }
-
-    fn on_error(&mut self, file: Option<Spanned<Vec<Spanned<Standby>>>>, cached: bool) -> Vec<StandbySource> {
-        let mut sources = Vec::new();
-        for Spanned { value, at } in file.into_iter().flat_map(|file| file.value) {
-            match value {
-                Standby::Stale => {
-                    if !cached {
-                        let finding = self.findings.warning(&at, "there is no cache that could hold stale answers");
-                        finding.remedy("add cache: { fresh: 5m, stale: 2h }");
-                    }
-                    sources.push(StandbySource::Stale);
-                }
-                Standby::Other(StandbyFile { backup: Some(backup), default: None }) => {
-                    if !backup.0.exists() {
-                        self.findings.warning(&backup.at, "there is no such file or folder yet");
-                    }
-                    sources.push(StandbySource::Backup(backup.value.0));
-                }
-                Standby::Other(StandbyFile { backup: None, default: Some(text) }) => {
-                    sources.push(StandbySource::Default(text.value.0));
-                }
-                Standby::Other(_) if self.findings.is_broken(&at.path) => {}
-                Standby::Other(_) => {
-                    let finding = self.findings.problem(&at, "each item is one answer");
-                    finding.remedy("write stale, { backup: PATH } or { default: TEXT }");
-                }
-            }
-        }
-        sources
     }
 }
 

@@ -103,6 +103,11 @@ const FILES: Pairs<'_> = &[
     ("a header that is none", "mcpServers: { a: { url: http://localhost:1, headers: { \"a b\": x } } }"),
     ("a variable that is none", "mcpServers: { a: { command: x, env: { A=B: x } } }"),
     ("a stand-in that is none", "mcpServers: { a: { command: x, on_error: [stael] } }"),
+    ("a stand-in that is not here", "mcpServers: { a: { command: x, on_timeout: [backup, default] } }"),
+    (
+        "servers that stand in for one another",
+        "mcpServers: { a: { command: x, on_error: { server: bb } }, b: { command: x, on_error: { server: c } }, c: { command: x, on_timeout: { server: b } } }",
+    ),
     ("two stand-ins in one", "mcpServers: { a: { command: x, on_error: [{ backup: /tmp, default: y }] } }"),
     ("a way to sign in that is none", "mcpServers: { a: { url: http://localhost:1, auth: basic } }"),
     (

@@ -73,7 +73,7 @@ fn schema_and_reader_know_the_same_keys() {
         ("AuthFile", keys::<auth::AuthFile>()),
         ("EgressFile", keys::<auth::EgressFile>()),
         ("CacheFile", keys::<file::CacheFile>()),
-        ("StandbyFile", keys::<file::StandbyFile>()),
+        ("StandbyFile", keys::<standby::StandbyFile>()),
         ("AliasMap", keys::<aliases::AliasMap>()),
         ("KeepFile", keys::<aliases::KeepFile>()),
         ("PromptCacheFile", keys::<aliases::PromptCacheFile>()),

@@ -101,6 +101,7 @@ pub(super) fn server(name: &str, command: &str) -> ServerSettings {
         cache: None,
         trusted: false,
         on_error: Vec::new(),
+        on_timeout: None,
         terms: Terms::default(),
         upkeep: Upkeep::default(),
         roots: Vec::new(),
@@ -441,7 +442,7 @@ mcpServers:
             }),
         },
         on_error: vec![
-            StandbySource::Stale,
+            StandbySource::Stale(Duration::MAX),
             StandbySource::Backup("/".into()),
             StandbySource::Default("Sorry.".into()),
         ],

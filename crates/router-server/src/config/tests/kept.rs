@@ -1,11 +1,11 @@
-//! What is kept of servers' answers.
+//! What is kept of servers' answers, and who answers in their place.
 
 use std::time::Duration;
 
 use router_core::layer::{cache::CachePolicy, invalidate::Rule};
 
 use super::*;
-use crate::config::settings::ServerCache;
+use crate::config::settings::{ServerCache, StandbySource};
 
 fn rule(after: &str, forget: &[&str]) -> Rule {
     Rule { after: after.to_owned(), forget: forget.iter().map(|&pattern| pattern.to_owned()).collect() }
@@ -59,4 +59,35 @@ fn what_is_kept_of_a_server() {
         let config = load(&format!("mcpServers:\n  a:\n    command: x\n    cache:{text}"));
         assert_eq!(config.servers[0].cache, Some(expected), "{text}");
     }
+}
+
+#[test]
+fn who_answers_in_place_of_a_server() {
+    use StandbySource::{Backup, Default, Server, Skip, Stale};
+    let config = load(
+        "
+mcpServers:
+  a:
+    command: x
+    cache: { fresh: 1m }
+    on_error: [stale, { server: b }, { default: Sorry. }]
+    on_timeout: [stale, backup, default, { backup: /tmp }, skip]
+    stale_max_age: 1h
+    backup: /
+    default: None.
+  b: { command: x, on_error: skip, on_timeout: { default: Later. } }
+  c: { command: x, cache: , on_error: stale }
+",
+    );
+    let found = config.servers.iter().map(|server| (server.on_error.clone(), server.on_timeout.clone()));
+    let hour = Duration::from_hours(1);
+    let slow = vec![Stale(hour), Backup("/".into()), Default("None.".into()), Backup("/tmp".into()), Skip];
+    let expected = [
+        (vec![Stale(hour), Server("b".into()), Default("Sorry.".into())], Some(slow)),
+        (vec![Skip], Some(vec![Default("Later.".into())])),
+        (vec![Stale(Duration::MAX)], None),
+    ];
+    assert_eq!(found.collect::<Vec<_>>(), expected);
+    let kept = config.servers[0].cache.as_ref().map(|cache| cache.policy.stale);
+    assert_eq!(kept, Some(hour), "as long as it may be asked for");
 }
