@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    Credentials, GrantKind, Office, Per, Refused, Terms, Whose,
+    AtHand, Credentials, GrantKind, Office, Per, Refused, Terms, Whose,
     challenge::Challenge,
     client::{self, Client},
     discover,
@@ -52,16 +52,20 @@ pub(super) struct Purse {
     offer: Mutex<Option<Offer>>,
 }
 
-/// Tokens, ready to be shown.
+/// What was found when it was last looked.
 struct Held {
-    tokens: Tokens,
-    header: HeaderValue,
+    /// Tokens, ready to be shown; none where nobody has signed in, as with every server that wants no token.
+    kept: Option<(Tokens, HeaderValue)>,
     until: Instant,
     /// How many sign-ins had ended by then: with the next one there may be other tokens.
     after: u64,
 }
 
 impl Held {
+    fn header(&self) -> Option<&HeaderValue> {
+        self.kept.as_ref().map(|(_, header)| header)
+    }
+
     fn is_good(&self, changes: u64) -> bool {
         Instant::now() < self.until && self.after == changes
     }
@@ -125,7 +129,7 @@ impl<S: Store> Account<S> {
         let good_for = tokens.good_for((self.office.clock)()).unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN);
         let until = Instant::now() + Duration::from_secs(good_for);
         let after = self.office.changes();
-        purse.held.store(Some(Arc::new(Held { tokens, header: header.clone(), until, after })));
+        purse.held.store(Some(Arc::new(Held { kept: Some((tokens, header.clone())), until, after })));
         *purse.offer.lock() = None;
         Ok(header)
     }
@@ -133,12 +137,14 @@ impl<S: Store> Account<S> {
     async fn renew(&self, whose: &Whose) -> Result<Option<HeaderValue>> {
         let purse = self.purse(whose);
         let _turn = purse.turn.lock().await;
-        if let Some(held) = purse.held.load_full().filter(|held| held.is_good(self.office.changes())) {
-            return Ok(Some(held.header.clone()));
+        let after = self.office.changes();
+        if let Some(held) = purse.held.load_full().filter(|held| held.is_good(after)) {
+            return Ok(held.header().cloned());
         }
         // Another process may have got, renewed or dropped them.
         let Some(tokens) = self.kept(whose).await? else {
-            purse.held.store(None);
+            let until = Instant::now() + Duration::from_secs(LOOK_AGAIN);
+            purse.held.store(Some(Arc::new(Held { kept: None, until, after })));
             return Ok(None);
         };
         if tokens.good_for((self.office.clock)()).is_none_or(|seconds| seconds > 0) {
@@ -187,8 +193,9 @@ impl<S: Store> Account<S> {
         let _turn = purse.turn.lock().await;
         let is_other = |header: &HeaderValue| refused.shown.as_ref() != Some(header);
         let held = purse.held.load_full();
-        if let Some(held) = held.as_ref().filter(|held| held.is_good(self.office.changes()) && is_other(&held.header)) {
-            return Ok(held.header.clone());
+        let good = held.as_ref().filter(|held| held.is_good(self.office.changes()));
+        if let Some(header) = good.and_then(|held| held.header()).filter(|header| is_other(header)) {
+            return Ok(header.clone());
         }
         let kept = self.kept(whose).await?;
         let is_good = |tokens: &&Tokens| tokens.good_for((self.office.clock)()).is_none_or(|seconds| seconds > 0);
@@ -196,7 +203,7 @@ impl<S: Store> Account<S> {
         if let Some(tokens) = kept.as_ref().filter(is_good).filter(is_newer) {
             return self.hold(&purse, tokens.clone());
         }
-        let tokens = kept.or_else(|| held.map(|held| held.tokens.clone()));
+        let tokens = kept.or_else(|| held?.kept.as_ref().map(|(tokens, _)| tokens.clone()));
         self.obtain(whose, &refused.challenge, tokens.as_ref()).await
     }
 
@@ -438,13 +445,14 @@ impl<S: Store> Account<S> {
 }
 
 impl<S: Store> Credentials for Arc<Account<S>> {
-    fn at_hand(&self, caller: Option<&Caller>) -> Option<HeaderValue> {
+    fn at_hand(&self, caller: Option<&Caller>) -> AtHand {
         let purse = match self.terms.per {
             Per::Shared => Arc::clone(&self.shared),
             Per::Caller => self.purse(&Whose::of(Per::Caller, caller)),
         };
         let held = purse.held.load();
-        held.as_ref().filter(|held| held.is_good(self.office.changes())).map(|held| held.header.clone())
+        let good = held.as_ref().filter(|held| held.is_good(self.office.changes()));
+        good.map_or(AtHand::Unknown, |held| held.header().cloned().map_or(AtHand::Nothing, AtHand::Header))
     }
 
     fn renewed<'a>(&'a self, caller: Option<&'a Caller>) -> BoxFuture<'a, Result<Option<HeaderValue>>> {

@@ -116,10 +116,21 @@ pub struct Refused {
     pub challenge: Challenge,
 }
 
+/// What can be shown without looking further.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AtHand {
+    /// This.
+    Header(HeaderValue),
+    /// Nothing: it was looked for a moment ago, and nobody has signed in since.
+    Nothing,
+    /// It has to be looked for.
+    Unknown,
+}
+
 /// What a connection shows its server. `caller` is whose connection it is, where it is not everybody's.
 pub trait Credentials: Send + Sync {
     /// What is at hand and still good. Costs next to nothing: it is asked for every request.
-    fn at_hand(&self, caller: Option<&Caller>) -> Option<HeaderValue>;
+    fn at_hand(&self, caller: Option<&Caller>) -> AtHand;
 
     /// The same, renewed if it can be without a person; `None` when there is nothing to show.
     fn renewed<'a>(&'a self, caller: Option<&'a Caller>) -> BoxFuture<'a, Result<Option<HeaderValue>>>;
@@ -151,8 +162,9 @@ impl Keyring {
     /// What is at hand, or can be renewed.
     pub(crate) async fn at_hand(&self) -> Result<Option<HeaderValue>> {
         match self.credentials.at_hand(self.caller.as_deref()) {
-            Some(header) => Ok(Some(header)),
-            None => self.credentials.renewed(self.caller.as_deref()).await,
+            AtHand::Header(header) => Ok(Some(header)),
+            AtHand::Nothing => Ok(None),
+            AtHand::Unknown => self.credentials.renewed(self.caller.as_deref()).await,
         }
     }
 

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 mod forgotten;
 mod march;
+mod nobody;
 mod revocation;
 mod start;
 
@@ -269,7 +270,7 @@ impl Scene {
 #[tokio::test]
 async fn a_person_goes_there_and_comes_back_once() {
     let scene = Scene::set(3600, json!({}), Terms::default()).await;
-    assert_eq!(scene.account.at_hand(None), None);
+    assert_eq!(scene.account.at_hand(None), AtHand::Unknown);
     assert_eq!(scene.account.renewed(None).await.unwrap(), None);
     let start = url(scene.account.instead(None, refused(None, "Bearer")).await);
     let away = leave(&scene.office, &start).await;
@@ -293,7 +294,7 @@ async fn a_person_goes_there_and_comes_back_once() {
     scene.office.complete(back.clone()).await.unwrap();
     let header = scene.account.renewed(None).await.unwrap().unwrap();
     assert_eq!(header, "Bearer as1-t1");
-    assert_eq!((scene.account.at_hand(None), scene.account.awaited()), (Some(header), None));
+    assert_eq!((scene.account.at_hand(None), scene.account.awaited()), (AtHand::Header(header), None));
     let [asked] = scene.authority.at("/token").try_into().unwrap();
     assert_eq!(Some(flow::challenge(&asked.field("code_verifier").unwrap())), field(there, "code_challenge"));
     assert_eq!(asked.field("resource"), field(there, "resource"));
@@ -362,7 +363,7 @@ async fn a_refused_token_is_renewed_once_for_all_who_showed_it() {
     assert!(all.into_iter().all(|header| header.unwrap() == "Bearer as1-t2"));
     assert_eq!(scene.authority.at("/token").len(), 2);
     // Giving up in the middle does not lose what came for it.
-    let second = scene.account.at_hand(None).unwrap();
+    let second = scene.account.renewed(None).await.unwrap().unwrap();
     let giving_up = scene.account.instead(None, super::tests::refused(Some(&second), "Bearer"));
     drop(giving_up);
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
@@ -452,7 +453,7 @@ async fn callers_do_not_share_what_each_got_for_himself() {
     assert_eq!(scene.account.renewed(Some(&alice)).await.unwrap().unwrap(), "Bearer as1-t1");
     assert_eq!(scene.account.renewed(Some(&bob)).await.unwrap(), None);
     assert_eq!(scene.account.renewed(None).await.unwrap(), None);
-    assert_eq!((scene.account.at_hand(Some(&bob)), scene.account.awaited()), (None, None));
+    assert_eq!((scene.account.at_hand(Some(&bob)), scene.account.awaited()), (AtHand::Nothing, None));
 }
 
 #[tokio::test]
@@ -511,7 +512,7 @@ async fn a_token_that_cannot_be_renewed_is_forgotten_and_never_told() {
     let error = account.instead(None, refused(Some(&header), "Bearer")).await.unwrap_err();
     assert!(error.consent().is_some(), "{error}");
     assert!(!format!("{error} {error:?}").contains("canary"));
-    assert_eq!((account.at_hand(None), office.mark("far").await.unwrap()), (None, None));
+    assert_eq!((account.at_hand(None), office.mark("far").await.unwrap()), (AtHand::Unknown, None));
     // T-08: nothing that is for one server was shown to the other.
     assert!(!server.asked.lock().iter().any(|asked| format!("{} {}", asked.head, asked.body).contains("canary")));
 }

@@ -34,7 +34,7 @@ async fn whoever_is_at_work_keeps_his_turn_when_many_callers_come() {
     };
     let working = scene.account.purse(&Whose::of(Per::Caller, Some(&caller("working".to_owned()))));
     for number in 0..5_000 {
-        assert_eq!(scene.account.at_hand(Some(&caller(format!("caller-{number}")))), None);
+        assert_eq!(scene.account.at_hand(Some(&caller(format!("caller-{number}")))), AtHand::Unknown);
     }
     let again = scene.account.purse(&Whose::of(Per::Caller, Some(&caller("working".to_owned()))));
     assert!(Arc::ptr_eq(&working, &again));

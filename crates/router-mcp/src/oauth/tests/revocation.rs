@@ -34,7 +34,7 @@ async fn what_is_forgotten_here_is_taken_back_there() {
         let told = unrevoked.map(|what| format!("{} {what}", scene.authority.base));
         assert_eq!(forgotten, Forgotten { was_signed_in: true, unrevoked: told });
         // Whatever the authority says to it: nothing is shown any more, not even what was held in memory.
-        assert_eq!((scene.account.at_hand(None), scene.account.renewed(None).await.unwrap()), (None, None));
+        assert_eq!((scene.account.at_hand(None), scene.account.renewed(None).await.unwrap()), (AtHand::Unknown, None));
         let asked: Vec<_> = scene.authority.at("/revoke");
         let fields = ["token", "token_type_hint", "client_id", "client_secret"];
         let said: Vec<_> = asked.iter().map(|asked| fields.map(|name| asked.field(name).unwrap())).collect();
