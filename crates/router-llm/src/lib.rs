@@ -1,6 +1,5 @@
 //! The languages models speak, and the models.
 
-pub mod client;
 pub mod dialect;
 pub mod echo;
 pub mod embed;

@@ -6,10 +6,11 @@ use crate::source::{Source, is_word, parts};
 /// What each crate may see of the others. A new crate is added here, with thought.
 const MAY_SEE: &[(&str, &[&str])] = &[
     ("router-core", &[]),
-    ("router-llm", &["router-core"]),
-    ("router-mcp", &["router-core"]),
+    ("router-http", &["router-core"]),
+    ("router-llm", &["router-core", "router-http"]),
+    ("router-mcp", &["router-core", "router-http"]),
     ("router-tools", &["router-core"]),
-    ("router-server", &["router-core", "router-llm", "router-mcp", "router-tools"]),
+    ("router-server", &["router-core", "router-http", "router-llm", "router-mcp", "router-tools"]),
 ];
 
 /// What only the product may depend on.

@@ -11,13 +11,11 @@ use router_core::{
     chat::{ChatReply, Frame, Meta, Shape},
     scan,
 };
+use router_http::Answer;
 use tokio::time::timeout;
 
 use super::{events, thoughts::Witness};
-use crate::{
-    client::Answer,
-    dialect::{Framing, Language},
-};
+use crate::dialect::{Framing, Language};
 
 /// The longest whole message.
 const MAX_MESSAGE_MIB: usize = 64;

@@ -8,12 +8,10 @@ use router_core::{
     chat::{Losses, Shape},
     embed::{Embed, Vectors},
 };
+use router_http::Pieces;
 
 use super::{Api, Provider, answer, portions, question};
-use crate::{
-    client::Pieces,
-    dialect::embeddings::{Language, OLLAMA, OPENAI},
-};
+use crate::dialect::embeddings::{Language, OLLAMA, OPENAI};
 
 /// The most inputs of one question, by OpenAI's API reference ("Create embeddings").
 const MOST_INPUTS: usize = 2048;

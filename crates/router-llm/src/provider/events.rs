@@ -11,11 +11,11 @@ use router_core::{
     chat::{ChatReply, Frame, Meta, Shape, Usage},
     scan,
 };
+use router_http::Answer;
 use tokio::time::timeout;
 
 use super::thoughts::Witness;
 use crate::{
-    client::Answer,
     dialect::{Framing, Language, Mark},
     sse,
     sse::Splitter,

@@ -6,14 +6,12 @@ use bytes::Bytes;
 use http::{Method, Request, Uri};
 use http_body_util::{BodyExt, Limited};
 use router_core::chat::{Chat, Meta, Shape};
+use router_http::Pieces;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{Provider, ProviderKind, question};
-use crate::{
-    client::Pieces,
-    models::{Abilities, Price, Told},
-};
+use crate::models::{Abilities, Price, Told};
 
 /// How long a count may take before our own has to do.
 const COUNT_TIME: Duration = Duration::from_secs(3);

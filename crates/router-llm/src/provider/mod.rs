@@ -23,9 +23,9 @@ use router_core::{
     Cx, Error, Kind, Meter, Name, NoMeter, Outcome, Reply, Result, Secret, Upstream,
     chat::{Chat, ChatReply},
 };
+use router_http::HttpClient;
 
 use crate::{
-    client::HttpClient,
     dialect::Language,
     models::KnownModels,
     tokens::{Counter, Weight},

@@ -8,12 +8,10 @@ use router_core::{
     Error, Kind, Outcome, Result,
     chat::{Chat, Losses, Meta, OnLoss, Shape, Wire},
 };
+use router_http::Pieces;
 
 use super::{Api, Provider, ProviderKind, window::Counted};
-use crate::{
-    client::Pieces,
-    dialect::{Amend, Ask, Framing, Quirks, anthropic::strict},
-};
+use crate::dialect::{Amend, Ask, Framing, Quirks, anthropic::strict};
 
 /// The version of Anthropic's interface that a question of our own making is written in.
 const ANTHROPIC_VERSION: (&str, &str) = ("anthropic-version", "2023-06-01");

@@ -9,12 +9,10 @@ use router_core::{
     Cx, Error, Kind, Outcome, Reply, Result, Upstream,
     chat::{ChatReply, Frame, Meta, Shape},
 };
+use router_http::{Answer, Pieces};
 
 use super::{Provider, answer, question};
-use crate::{
-    client::{Answer, Pieces},
-    relay::{Relay, Relayed},
-};
+use crate::relay::{Relay, Relayed};
 
 /// What a body is said to be, by whoever wrote it.
 const OF_A_BODY: [HeaderName; 2] = [header::CONTENT_TYPE, header::CONTENT_DISPOSITION];

@@ -21,19 +21,20 @@ use std::{
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Request, StatusCode, Uri, header::LOCATION};
-use http_body_util::Full;
 use router_core::{Error, Kind, Outcome, Result};
+use router_http::{HttpClient, Pieces};
 use tokio::time::timeout;
 
 use self::{
     place::Host,
     ranges::{Closed, closed},
-    wire::Tls,
 };
 pub use self::{place::Place, ranges::Net};
 
 /// How long a question and its answer may take together.
 const TIME: Duration = Duration::from_secs(10);
+/// How long a connection may take to stand.
+const CONNECT: Duration = Duration::from_secs(5);
 /// How many redirects of one question are followed.
 const REDIRECTS: usize = 3;
 
@@ -84,7 +85,7 @@ pub struct Egress(Arc<Inner>);
 struct Inner {
     exempt: Vec<Exempt>,
     resolver: Box<dyn Resolve>,
-    tls: Tls,
+    client: HttpClient,
 }
 
 /// A question to somebody else. It is not printed: what it holds may be a secret.
@@ -113,7 +114,7 @@ pub struct Told {
 impl Egress {
     /// A way out to everybody's addresses, and to those that are `exempt`.
     pub fn new(exempt: Vec<Exempt>, resolver: Box<dyn Resolve>) -> Self {
-        Self(Arc::new(Inner { exempt, resolver, tls: Tls::default() }))
+        Self(Arc::new(Inner { exempt, resolver, client: HttpClient::new(CONNECT) }))
     }
 
     /// Reads an address that somebody else named, and refuses what is closed by its very spelling. `home` is the
@@ -150,11 +151,11 @@ impl Egress {
         let place = self.admit(&ask.url, home)?;
         let exchange = async {
             let addresses = self.addresses(&place, home).await?;
-            let mut request = Request::new(Full::new(ask.body));
+            let mut request = Request::new(Pieces::from(ask.body));
             *request.method_mut() = ask.method;
             *request.uri_mut() = place.uri().clone();
             *request.headers_mut() = ask.headers;
-            wire::exchange(request, addresses, &self.0.tls).await
+            wire::exchange(request, addresses, &self.0.client).await
         };
         // Boxed: it is large, and rare.
         let late = |_| Error::new(Kind::Timeout, format!("{place} did not answer within {} s", TIME.as_secs()));

@@ -21,8 +21,8 @@ use router_core::{
         timeout::TimeoutPolicy,
     },
 };
+use router_http::HttpClient;
 use router_llm::{
-    client::HttpClient,
     echo::{self, Echo},
     embed::{EmbedRoute, Files, Model2Vec},
     enhance::{ClientRule, ClientRules, Manner, Rewriting},

@@ -15,9 +15,10 @@ use router_core::{
     Caller, Cx, Error, Result, Secret, Upstream,
     chat::{Chat, ChatReply, Frame, Meta, Usage, Wire},
 };
+use router_http::HttpClient;
 
 use super::{Api, Provider, ProviderKind, ProviderSpec};
-use crate::{client::HttpClient, dialect::Language};
+use crate::dialect::Language;
 
 /// A provider of `kind` at `url`, with a key.
 fn spec(kind: ProviderKind, dialect: Option<Api>, url: &str) -> ProviderSpec {

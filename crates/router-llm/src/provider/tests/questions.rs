@@ -7,6 +7,7 @@ use router_core::{
     Caller, Cx, Kind, Outcome, Raw, Reply, Secret, Upstream,
     chat::{Chat, Part, Prompt, Reference, Shape, ToolSpec, fold},
 };
+use router_http::HttpClient;
 
 use super::{
     super::{
@@ -17,7 +18,6 @@ use super::{
     mock::Mock,
     provider, spec,
 };
-use crate::client::HttpClient;
 
 const JSON: &str = "content-type: application/json\r\n";
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http::Method;
 use router_core::{Caller, Cx, Kind, Reply, Upstream, chat::Meta};
+use router_http::HttpClient;
 
 use super::{
     super::{
@@ -17,7 +18,6 @@ use super::{
     provider, spec,
 };
 use crate::{
-    client::HttpClient,
     dialect::anthropic::ANTHROPIC,
     relay::{Relay, Relayed},
 };

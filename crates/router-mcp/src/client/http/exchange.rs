@@ -2,14 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
-    header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER},
 };
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use router_core::{Error, Kind, Name, Outcome, Raw, Result};
+use router_http::{Answer, Pieces};
 use tokio::sync::Notify;
 
 use super::{
@@ -38,10 +38,34 @@ pub(super) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-i
 /// Where messages go, and what goes along with each.
 pub(super) struct Post {
     pub(super) url: Uri,
-    pub(super) headers: HeaderMap,
+    /// What goes along before anything is agreed on.
+    pub(super) standing: HeaderMap,
+    /// Those of the configuration, which nobody is told.
+    pub(super) secrets: HeaderMap,
     pub(super) transport: Transport,
     pub(super) keyring: Option<Keyring>,
     pub(super) around: Surroundings,
+}
+
+/// A message on its way. It may have to be sent again, with another proof of who asks.
+pub(super) struct Draft<'a> {
+    pub(super) method: Method,
+    pub(super) url: &'a Uri,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Draft<'_> {
+    pub(super) fn showing(&self, proof: Option<&HeaderValue>) -> Request<Pieces> {
+        let mut request = Request::new(Pieces::from(Bytes::clone(&self.body)));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.url.clone();
+        *request.headers_mut() = self.headers.clone();
+        if let Some(proof) = proof {
+            request.headers_mut().insert(AUTHORIZATION, proof.clone());
+        }
+        request
+    }
 }
 
 /// A request of the server, in the middle of its answer to ours.
@@ -82,34 +106,41 @@ pub(in super::super) struct Rejection {
 
 impl Post {
     pub(super) fn new(name: &Name, endpoint: &Endpoint, around: &Surroundings) -> Result<Self> {
-        let mut headers = HeaderMap::new();
+        let mut secrets = HeaderMap::new();
         for (header, value) in &endpoint.headers {
             let mut value = HeaderValue::from_str(value.expose())
                 .map_err(|_| Error::new(Kind::Invalid, format!("the header {header} cannot be sent")).at(name))?;
             value.set_sensitive(true);
-            headers.insert(header.clone(), value);
+            secrets.insert(header.clone(), value);
         }
+        let mut standing = HeaderMap::new();
+        standing.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        standing.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        standing.extend(secrets.clone());
         let (url, keyring) = (endpoint.url.clone(), endpoint.keyring.clone());
-        Ok(Self { transport: Transport::to(&url)?, url, headers, keyring, around: around.clone() })
+        Ok(Self { transport: Transport::to(&url)?, url, standing, secrets, keyring, around: around.clone() })
     }
 
     /// Sends a request with the id `id`, or, without one, a message that needs no answer.
     pub(super) async fn send(
         &self,
         body: Bytes,
-        headers: HeaderMap,
+        headers: &HeaderMap,
         id: Option<u64>,
         aside: &impl Aside,
     ) -> Result<Posted> {
-        let response = self.deliver(self.request(Method::POST, headers.clone(), body)).await?;
+        let response = self.deliver(self.draft(Method::POST, headers, body)).await?;
         let (status, session) = (response.status(), response.headers().get(SESSION_ID).cloned());
         if !status.is_success() {
-            return Ok(Posted::Rejected(Rejection::read(response, &self.headers).await));
+            return Ok(Posted::Rejected(Rejection::read(response, &self.secrets).await));
         }
-        let Some(id) = id else { return Ok(Posted::Accepted) };
+        let Some(id) = id else {
+            response.into_body().leave();
+            return Ok(Posted::Accepted);
+        };
         let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let reply = if is_events(&response) {
-            self.stream(response.into_body(), (id, &headers), aside).await?
+            self.stream(response.into_body(), (id, headers), aside).await?
         } else if kind.starts_with("application/json") {
             let body = collect(response.into_body(), BODY_MAX).await?;
             self.take(&body, id, aside)?.ok_or_else(|| unanswered("the body holds no answer"))?
@@ -121,45 +152,35 @@ impl Post {
 
     /// Opens the standing stream of a session, and hears what comes until it ends. `answered` is told once the server has
     /// said whether there is one.
-    pub(super) async fn overhear(&self, headers: HeaderMap, aside: &impl Aside, answered: &Notify) -> Result<Posted> {
-        let response = self.deliver(self.request(Method::GET, headers.clone(), Bytes::new())).await;
+    pub(super) async fn overhear(&self, headers: &HeaderMap, aside: &impl Aside, answered: &Notify) -> Result<Posted> {
+        let response = self.deliver(self.draft(Method::GET, headers, Bytes::new())).await;
         answered.notify_one();
         let response = response?;
         if response.status() != StatusCode::OK {
-            return Ok(Posted::Rejected(Rejection::read(response, &self.headers).await));
+            return Ok(Posted::Rejected(Rejection::read(response, &self.secrets).await));
         }
         if !is_events(&response) {
             return Ok(Posted::Accepted);
         }
-        let reply = self.stream(response.into_body(), (NO_REQUEST, &headers), aside).await?;
+        let reply = self.stream(response.into_body(), (NO_REQUEST, headers), aside).await?;
         Ok(Posted::Answered(reply, None))
     }
 
     /// Ends a session.
-    pub(super) async fn delete(&self, headers: HeaderMap) -> Result<StatusCode> {
-        let request = self.request(Method::DELETE, headers, Bytes::new());
-        Ok(self.deliver(request).await?.status())
+    pub(super) async fn delete(&self, headers: &HeaderMap) -> Result<StatusCode> {
+        Ok(self.deliver(self.draft(Method::DELETE, headers, Bytes::new())).await?.status())
     }
 
-    pub(super) async fn deliver(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>> {
+    pub(super) async fn deliver(&self, draft: Draft<'_>) -> Result<Response<Answer>> {
         match &self.keyring {
-            None => self.transport.send(request).await,
-            Some(keyring) => proof::send(keyring, &self.transport, &request).await,
+            None => self.transport.send(draft.showing(None)).await,
+            Some(keyring) => proof::send(keyring, &self.transport, &draft).await,
         }
     }
 
-    pub(super) fn request(&self, method: Method, headers: HeaderMap, body: Bytes) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = method;
-        *request.uri_mut() = self.url.clone();
-        let all = request.headers_mut();
-        *all = headers;
-        all.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        all.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-        for (name, value) in &self.headers {
-            all.insert(name, value.clone());
-        }
-        request
+    /// A message to the address of the server.
+    pub(super) fn draft<'a>(&'a self, method: Method, headers: &'a HeaderMap, body: Bytes) -> Draft<'a> {
+        Draft { method, url: &self.url, headers, body }
     }
 
     /// Reads one message, or a batch of them; the answer when it is among them.
@@ -187,7 +208,7 @@ impl Post {
 }
 
 /// Whether a response is a stream of events.
-pub(super) fn is_events(response: &Response<Incoming>) -> bool {
+pub(super) fn is_events(response: &Response<Answer>) -> bool {
     let kind = response.headers().get(CONTENT_TYPE);
     kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
 }
@@ -196,17 +217,13 @@ pub(super) fn unanswered(why: &str) -> Error {
     Error::new(Kind::Protocol, format!("no answer that can be read: {why}"))
 }
 
-pub(super) async fn collect(mut body: Incoming, max: usize) -> Result<Bytes> {
-    let mut pieces = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| unanswered("the body broke off").because(error))?;
-        let Ok(piece) = frame.into_data() else { continue };
-        if pieces.len() + piece.len() > max {
-            return Err(unanswered(&format!("the body is above {max} bytes")));
-        }
-        pieces.extend_from_slice(&piece);
-    }
-    Ok(pieces.freeze())
+pub(super) async fn collect(body: Answer, max: usize) -> Result<Bytes> {
+    let whole = Limited::new(body, max).collect().await.map_err(|error| {
+        let is_long = error.is::<LengthLimitError>();
+        let why = if is_long { format!("the body is above {max} bytes") } else { "the body broke off".to_owned() };
+        unanswered(&why).because(error)
+    })?;
+    Ok(whole.to_bytes())
 }
 
 /// The same without the values of our headers: some servers quote what they refuse.
@@ -220,7 +237,7 @@ fn without(body: Bytes, secrets: &HeaderMap) -> Bytes {
 }
 
 impl Rejection {
-    pub(super) async fn read(response: Response<Incoming>, secrets: &HeaderMap) -> Self {
+    pub(super) async fn read(response: Response<Answer>, secrets: &HeaderMap) -> Self {
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|wait| wait.to_str().ok()?.parse().ok());
         let body = collect(response.into_body(), REFUSAL_MAX).await.unwrap_or_default();

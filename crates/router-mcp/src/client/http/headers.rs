@@ -25,7 +25,7 @@ pub(super) fn version(headers: &mut HeaderMap, version: &str) {
 
 /// The headers of a modern message: what intermediaries need of its body.
 pub(super) fn mirror(headers: &mut HeaderMap, method: impl Into<Cow<'static, str>>, params: &Raw) {
-    version(headers, eras::MODERN_VERSION);
+    headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(eras::MODERN_VERSION));
     let method = method.into();
     let name = match &*method {
         "tools/call" | "prompts/get" => fields::text(params, "name"),

@@ -11,6 +11,7 @@ mod sse;
 mod transport;
 
 use std::{
+    borrow::Cow,
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -84,18 +85,21 @@ pub(crate) struct Remote {
 struct Met {
     greeting: Greeting,
     session: Option<HeaderValue>,
+    /// What goes along with each message since.
+    headers: HeaderMap,
 }
 
 impl Met {
-    fn headers(&self) -> HeaderMap {
+    fn new(greeting: Greeting, session: Option<HeaderValue>, standing: &HeaderMap) -> Self {
         let mut headers = HeaderMap::new();
-        if headers::is_sent(self.greeting.era, &self.greeting.version) {
-            headers::version(&mut headers, &self.greeting.version);
+        if headers::is_sent(greeting.era, &greeting.version) {
+            headers::version(&mut headers, &greeting.version);
         }
-        if let Some(session) = &self.session {
+        if let Some(session) = &session {
             headers.insert(SESSION_ID, session.clone());
         }
-        headers
+        headers.extend(standing.clone());
+        Self { greeting, session, headers }
     }
 }
 
@@ -175,7 +179,7 @@ impl Remote {
         };
         if modern && is_refused {
             let greeting = Greeting::unspoken();
-            self.met.store(Some(Arc::new(Met { greeting: greeting.clone(), session: None })));
+            self.met.store(Some(Arc::new(Met::new(greeting.clone(), None, &self.post.standing))));
             return Ok(Ok(greeting));
         }
         found
@@ -191,9 +195,9 @@ impl Remote {
 
     async fn discover(&self) -> Result<Result<Greeting, Rejection>> {
         let params = discover_params();
-        let mut headers = HeaderMap::new();
+        let mut headers = self.post.standing.clone();
         headers::mirror(&mut headers, DISCOVER, &params);
-        let reply = match self.exchange((DISCOVER, &params), headers).await? {
+        let reply = match self.exchange((DISCOVER, &params), &headers).await? {
             Posted::Answered(reply, _) => reply,
             Posted::Rejected(rejection) => return Ok(Err(rejection)),
             Posted::Accepted => return Err(Error::new(Kind::Protocol, "the server took a question without an answer")),
@@ -203,25 +207,25 @@ impl Remote {
             Err(error) => return Ok(Err(Rejection::from_reply(error))),
         };
         let greeting = greeting?;
-        self.met.store(Some(Arc::new(Met { greeting: greeting.clone(), session: None })));
+        self.met.store(Some(Arc::new(Met::new(greeting.clone(), None, &self.post.standing))));
         Ok(Ok(greeting))
     }
 
     async fn initialize(&self) -> Result<Result<Greeting, Rejection>> {
-        let (reply, session) = match self.exchange((INITIALIZE, &self.around.greeting()), HeaderMap::new()).await? {
+        let (reply, session) = match self.exchange((INITIALIZE, &self.around.greeting()), &self.post.standing).await? {
             Posted::Answered(reply, session) => (reply, session),
             Posted::Rejected(rejection) => return Ok(Err(rejection)),
             Posted::Accepted => return Err(Error::new(Kind::Protocol, "the server took a question without an answer")),
         };
         let greeting = Greeting::from_initialize(&reply.map_err(|error| answer::failure(&error))?)?;
-        let met = Met { greeting: greeting.clone(), session };
-        self.post.send(rpc::notification(INITIALIZED, None), met.headers(), None, &Nobody(self)).await?;
+        let met = Met::new(greeting.clone(), session, &self.post.standing);
+        self.post.send(rpc::notification(INITIALIZED, None), &met.headers, None, &Nobody(self)).await?;
         self.met.store(Some(Arc::new(met)));
         self.loudness.forget();
         Ok(Ok(greeting))
     }
 
-    async fn exchange(&self, (method, params): (&str, &Raw), headers: HeaderMap) -> Result<Posted> {
+    async fn exchange(&self, (method, params): (&str, &Raw), headers: &HeaderMap) -> Result<Posted> {
         let id = self.next_id();
         self.post.send(rpc::request(id, method, Some(params)), headers, Some(id), &Nobody(self)).await
     }
@@ -275,9 +279,9 @@ impl Remote {
     async fn learn_tools(&self) -> Result<()> {
         let mut params = discover_params();
         for _ in 0..PAGES_MAX {
-            let mut headers = HeaderMap::new();
+            let mut headers = self.post.standing.clone();
             headers::mirror(&mut headers, TOOLS, &params);
-            let Posted::Answered(Ok(page), _) = self.exchange((TOOLS, &params), headers).await? else { break };
+            let Posted::Answered(Ok(page), _) = self.exchange((TOOLS, &params), &headers).await? else { break };
             let next = fields::get(&page, "nextCursor");
             self.mirrored.learn(&self.name, page);
             let Some(cursor) = next else { break };
@@ -289,21 +293,22 @@ impl Remote {
     async fn attempt(self: &Arc<Self>, cx: &Cx, question: Question<'_>, met: &Arc<Met>) -> Result<Answer, Failure> {
         let id = self.next_id();
         let request = question.request(met.greeting.era, id, cx);
-        let mut headers = met.headers();
+        let mut headers = Cow::Borrowed(&met.headers);
         if met.greeting.era == Era::Modern {
-            headers::mirror(&mut headers, request.method.clone(), &request.params);
+            let headers = headers.to_mut();
+            headers::mirror(headers, request.method.clone(), &request.params);
             if let Question::Tool(_) = question {
                 if !self.mirrored.is_known() {
                     self.learn_tools().await.map_err(|error| error.outcome_is(Outcome::NotSent))?;
                 }
-                self.mirrored.mirror(&mut headers, &request.params);
+                self.mirrored.mirror(headers, &request.params);
             }
         }
         let Request { method, params, token, from } = request;
         let call = Call { remote: Arc::clone(self), met: Arc::clone(met), listener: Listener::new(cx, token) };
         let body = rpc::request(id, &method, Some(&params));
         let mut place = Place::of(&call, id);
-        let posted = self.post.send(body, headers, Some(id), &call).await;
+        let posted = self.post.send(body, &headers, Some(id), &call).await;
         place.done = true;
         drop(place);
         self.heard.fetch_add(u64::from(posted.is_ok()), Ordering::Relaxed);
@@ -340,12 +345,12 @@ impl Remote {
     pub(super) async fn ping(&self, until: Instant) -> Result<()> {
         let met = self.met()?;
         let (method, params) = met.greeting.era.ping();
-        let mut headers = met.headers();
+        let mut headers = Cow::Borrowed(&met.headers);
         if met.greeting.era == Era::Modern {
-            headers::mirror(&mut headers, method, &params);
+            headers::mirror(headers.to_mut(), method, &params);
         }
         let late = |_| Error::new(Kind::Deadline, "no sign of life");
-        let posted = timeout_at(until, self.exchange((method, &params), headers)).await.map_err(late)??;
+        let posted = timeout_at(until, self.exchange((method, &params), &headers)).await.map_err(late)??;
         match posted {
             Posted::Rejected(rejection) if met.session.is_some() && rejection.forgot_session() => {
                 self.renew(&met).await.map(drop)
@@ -359,18 +364,18 @@ impl Remote {
         let Ok(met) = self.met() else { return Ended::ForGood };
         let heard = match met.greeting.era {
             Era::Modern => {
-                let mut headers = HeaderMap::new();
+                let mut headers = self.post.standing.clone();
                 headers::mirror(&mut headers, LISTEN, params);
                 let id = self.next_id();
                 if let Some(turn) = turn {
                     self.around.watched.listens(id, turn);
                 }
-                self.post.send(rpc::request(id, LISTEN, Some(params)), headers, Some(id), &Nobody(self)).await
+                self.post.send(rpc::request(id, LISTEN, Some(params)), &headers, Some(id), &Nobody(self)).await
             }
             Era::Legacy => {
                 let standing = Standing { remote: Arc::clone(self), met: Arc::clone(&met) };
                 tokio::select! {
-                    heard = self.post.overhear(met.headers(), &standing, &self.stands) => heard,
+                    heard = self.post.overhear(&met.headers, &standing, &self.stands) => heard,
                     () = self.renewed.notified() => return Ended::Broke,
                 }
             }
@@ -399,7 +404,7 @@ impl Remote {
     pub(super) async fn request(&self, method: &str, params: &Raw, until: Instant) -> Result<Reply> {
         let met = self.met()?;
         let late = |_| Error::new(Kind::Deadline, format!("no answer to {method} before the deadline"));
-        match timeout_at(until, self.exchange((method, params), met.headers())).await.map_err(late)?? {
+        match timeout_at(until, self.exchange((method, params), &met.headers)).await.map_err(late)?? {
             Posted::Answered(reply, _) => Ok(reply),
             Posted::Accepted => Err(Error::new(Kind::Protocol, "the server took a question without an answer")),
             Posted::Rejected(rejection) => {
@@ -438,7 +443,7 @@ impl Remote {
     pub(super) async fn leave(&self) {
         let Some(met) = self.met.swap(None) else { return };
         if met.session.is_some() {
-            let _ = timeout(FAREWELL_MAX, self.post.delete(met.headers())).await;
+            let _ = timeout(FAREWELL_MAX, self.post.delete(&met.headers)).await;
         }
     }
 
@@ -457,7 +462,7 @@ impl Remote {
     }
 
     async fn tell(self: Arc<Self>, met: Arc<Met>, message: Bytes) {
-        let _ = timeout(ASIDE_MAX, self.post.send(message, met.headers(), None, &Nobody(&self))).await;
+        let _ = timeout(ASIDE_MAX, self.post.send(message, &met.headers, None, &Nobody(&self))).await;
     }
 }
 

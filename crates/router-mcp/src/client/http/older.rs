@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::{Method, StatusCode, Uri};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use router_core::{Error, Kind, Name, Outcome, Result};
+use router_http::Answer;
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
         outlet::{Outlet, Posting, Posts},
         session::Session,
     },
-    exchange::{Post, REFUSAL_MAX, Rejection, collect, is_events, unanswered},
+    exchange::{Draft, Post, REFUSAL_MAX, Rejection, collect, is_events, unanswered},
     sse::{EVENT_MAX, Events, TooLarge},
 };
 use crate::egress::Place;
@@ -97,9 +97,9 @@ async fn converse(post: &Post, session: &Arc<Session>, messages: mpsc::Unbounded
 
 /// Opens the stream, and waits for the address that it begins with.
 async fn open(post: &Post) -> Result<(Stream, Uri)> {
-    let response = post.deliver(post.request(Method::GET, HeaderMap::new(), Bytes::new())).await?;
+    let response = post.deliver(post.draft(Method::GET, &post.standing, Bytes::new())).await?;
     if response.status() != StatusCode::OK {
-        return Err(Rejection::read(response, &post.headers).await.into_error());
+        return Err(Rejection::read(response, &post.secrets).await.into_error());
     }
     if !is_events(&response) {
         return Err(unanswered("there is no stream of events"));
@@ -133,7 +133,7 @@ fn address(stream: &Uri, named: &str) -> Result<Uri> {
 
 /// What the server says.
 struct Stream {
-    body: Incoming,
+    body: Answer,
     events: Events,
 }
 
@@ -200,9 +200,8 @@ impl Speaker<'_> {
     /// Posts one message. Whoever waits for its answer is told when there will be none; an error when there will never be
     /// one, because the server does not know us any more.
     async fn say(&self, Posting { id, body, .. }: Posting, patience: Duration) -> Option<Error> {
-        let mut request = self.post.request(Method::POST, HeaderMap::new(), body);
-        *request.uri_mut() = self.address.clone();
-        let (error, is_lost) = match timeout(patience, self.deliver(request)).await {
+        let draft = Draft { method: Method::POST, url: &self.address, headers: &self.post.standing, body };
+        let (error, is_lost) = match timeout(patience, self.deliver(draft)).await {
             Ok(Ok(None)) => return None,
             Ok(Ok(Some(rejection))) if rejection.was_not_begun() => {
                 let error = Error::new(Kind::Unavailable, "the server does not know its own stream any more");
@@ -222,14 +221,14 @@ impl Speaker<'_> {
         is_lost.then_some(error)
     }
 
-    async fn deliver(&self, request: http::Request<http_body_util::Full<Bytes>>) -> Result<Option<Rejection>> {
-        let response = self.post.deliver(request).await?;
+    async fn deliver(&self, draft: Draft<'_>) -> Result<Option<Rejection>> {
+        let response = self.post.deliver(draft).await?;
         if response.status().is_success() {
             // Read to its end, so that the connection can be used again.
             drop(collect(response.into_body(), REFUSAL_MAX).await);
             return Ok(None);
         }
-        Ok(Some(Rejection::read(response, &self.post.headers).await))
+        Ok(Some(Rejection::read(response, &self.post.secrets).await))
     }
 }
 

@@ -1,42 +1,25 @@
 //! What is shown to a server that wants to know who asks.
 
-use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderValue, Request, Response, StatusCode,
-    header::{AUTHORIZATION, WWW_AUTHENTICATE},
-};
-use http_body_util::Full;
-use hyper::body::Incoming;
+use http::{HeaderMap, Response, StatusCode, header::WWW_AUTHENTICATE};
 use router_core::Result;
+use router_http::Answer;
 
-use super::transport::Transport;
+use super::{exchange::Draft, transport::Transport};
 use crate::oauth::{Challenge, Keyring, Refused};
 
 /// How often one message is sent: with what is at hand, with something renewed, and with something wider.
 const ATTEMPTS: usize = 3;
 
-/// Sends a request with whatever of `keyring` lets it in. Sending it again is safe: what was refused was not begun.
-pub(super) async fn send(
-    keyring: &Keyring,
-    transport: &Transport,
-    request: &Request<Full<Bytes>>,
-) -> Result<Response<Incoming>> {
+/// Sends a message with whatever of `keyring` lets it in. Sending it again is safe: what was refused was not begun.
+pub(super) async fn send(keyring: &Keyring, transport: &Transport, draft: &Draft<'_>) -> Result<Response<Answer>> {
     let mut shown = keyring.at_hand().await?;
     for _ in 1..ATTEMPTS {
-        let response = transport.send(with(request, shown.as_ref())).await?;
+        let response = transport.send(draft.showing(shown.as_ref())).await?;
         let Some(challenge) = challenge(response.status(), response.headers()) else { return Ok(response) };
-        drop(response);
+        response.into_body().leave();
         shown = Some(keyring.instead(Refused { shown, challenge }).await?);
     }
-    transport.send(with(request, shown.as_ref())).await
-}
-
-fn with(request: &Request<Full<Bytes>>, shown: Option<&HeaderValue>) -> Request<Full<Bytes>> {
-    let mut request = request.clone();
-    if let Some(header) = shown {
-        request.headers_mut().insert(AUTHORIZATION, header.clone());
-    }
-    request
+    transport.send(draft.showing(shown.as_ref())).await
 }
 
 /// What a refusal asks for, if that is another token. A server that wants another scheme is none of ours; one that
@@ -53,6 +36,8 @@ fn challenge(status: StatusCode, headers: &HeaderMap) -> Option<Challenge> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[test]

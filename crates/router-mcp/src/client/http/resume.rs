@@ -6,8 +6,8 @@ use std::{ops::ControlFlow, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use router_core::{Error, Result};
+use router_http::Answer;
 use tokio::time::sleep;
 
 use super::{
@@ -30,7 +30,7 @@ impl Post {
     /// Hears a stream until the answer to the request `id`, whose `headers` name the session.
     pub(super) async fn stream(
         &self,
-        mut body: Incoming,
+        mut body: Answer,
         (id, headers): (u64, &HeaderMap),
         aside: &impl Aside,
     ) -> Result<Reply> {
@@ -48,7 +48,7 @@ impl Post {
     /// Hears one stream to its end; the answer, or why there is none.
     async fn hear(
         &self,
-        mut body: Incoming,
+        mut body: Answer,
         events: &mut Events,
         id: u64,
         aside: &impl Aside,
@@ -63,6 +63,7 @@ impl Post {
             while let Some(event) = events.next().map_err(|TooLarge| too_large())? {
                 let reply = if event.is_empty() { None } else { self.take(&event, id, aside)? };
                 if let Some(reply) = reply {
+                    body.leave();
                     return Ok(ControlFlow::Break(reply));
                 }
             }
@@ -71,14 +72,14 @@ impl Post {
     }
 
     /// The rest of a stream that was `cut`, where there is a place to go on from. The modern era has none.
-    async fn resume(&self, headers: &HeaderMap, events: &Events, cut: Error) -> Result<Incoming> {
+    async fn resume(&self, headers: &HeaderMap, events: &Events, cut: Error) -> Result<Answer> {
         let last = events.last_id().filter(|_| !headers::is_modern(headers));
         let Some(last) = last else { return Err(cut) };
         let mut headers = headers.clone();
         headers.insert(LAST_EVENT_ID, last);
         for _ in 0..ATTEMPTS {
             sleep(events.retry().unwrap_or(RETRY).max(RETRY_MIN)).await;
-            let Ok(response) = self.deliver(self.request(Method::GET, headers.clone(), Bytes::new())).await else {
+            let Ok(response) = self.deliver(self.draft(Method::GET, &headers, Bytes::new())).await else {
                 continue;
             };
             match (response.status(), is_events(&response)) {

@@ -6,26 +6,36 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
 use hyper::{
     body::Incoming,
     client::conn::{
         TrySendError,
         http1::{Builder, Connection, SendRequest},
     },
+    rt::Executor,
 };
+use hyper_util::rt::TokioExecutor;
+use tokio::time::timeout;
 
-use super::{Pieces, dial::Stream, pool::Pool};
+use crate::{Pieces, dial::Stream, pool::Pool};
 
-/// What the head of a response may weigh; more than any provider sends, less than would hurt.
+/// What the head of a response may weigh; more than any upstream sends, less than would hurt.
 pub(super) const MAX_HEAD_BYTES: usize = 64 << 10;
 
 /// Header lines of a response at the most.
 const MAX_HEADERS: usize = 128;
+
+/// How long an answer may take to end that is not read on, and how much may come of it. A new connection costs more.
+const FAREWELL: Duration = Duration::from_millis(100);
+const FAREWELL_FRAMES: usize = 16;
 
 /// An HTTP/1 connection.
 pub(super) struct Line {
@@ -87,6 +97,23 @@ impl Answer {
     /// The body of an answer that a connection of many brings.
     pub(super) fn shared(body: Incoming) -> Self {
         Self { body, line: None }
+    }
+
+    /// Nobody reads on, although the end is near: its line is kept if that comes soon.
+    pub fn leave(mut self) {
+        let is_over = self.line.is_none() || pin!(self.rest()).now_or_never().is_some();
+        if !is_over {
+            TokioExecutor::new().execute(async move { drop(timeout(FAREWELL, self.rest()).await) });
+        }
+    }
+
+    /// Reads to the end, unless that is far.
+    async fn rest(&mut self) {
+        for _ in 0..FAREWELL_FRAMES {
+            if !matches!(self.frame().await, Some(Ok(_))) {
+                return;
+            }
+        }
     }
 
     fn hang_up(&mut self, cx: &mut Context<'_>) {

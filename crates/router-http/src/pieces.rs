@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use smallvec::SmallVec;
 
-/// The body: at the most what stood before, the model's name, and what stood after it.
+/// The body: mostly one piece, or what stood before some words that are changed, these, and what stood after them.
 #[derive(Debug)]
 pub struct Pieces(smallvec::IntoIter<[Bytes; 3]>);
 

@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
-use super::{
+use crate::{
     Pieces,
     dial::{Stream, speaks_http2},
     line::{Answer, Line, MAX_HEAD_BYTES},
@@ -56,7 +56,7 @@ impl Way {
             .await?;
         // Why it ends is told to whoever asks on it.
         TokioExecutor::new().execute(async move { drop(connection.await) });
-        pool.0.lock().shared = Some(sender.clone());
+        pool.lines.lock().shared = Some(sender.clone());
         Ok(Self::Shared(sender))
     }
 
@@ -69,7 +69,7 @@ impl Way {
     ) -> Result<Response<Answer>, TrySendError<Request<Pieces>>> {
         match self {
             Self::Alone(mut line) => {
-                in_origin_form(&mut request, uri);
+                pool.in_origin_form(&mut request, uri);
                 let response = line.ask(request).await?;
                 Ok(response.map(|body| Answer::on(line, Arc::clone(pool), body)))
             }
@@ -82,18 +82,14 @@ impl Way {
     }
 }
 
-/// HTTP/1 names the host in a header, and only the path in its first line (RFC 9112, 3.2.1).
-fn in_origin_form(request: &mut Request<Pieces>, uri: &Uri) {
-    if let Some(host) = uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok()) {
-        request.headers_mut().entry(header::HOST).or_insert(host);
-    }
-    let path = uri.path_and_query().cloned().map_or_else(Uri::default, Uri::from);
-    *request.uri_mut() = path;
-}
-
 /// The connections to one address.
-#[derive(Default)]
-pub(super) struct Pool(Mutex<Lines>);
+pub(super) struct Pool {
+    lines: Mutex<Lines>,
+    /// What HTTP/1 calls the address.
+    host: Option<HeaderValue>,
+    /// Idle connections kept.
+    most_idle: usize,
+}
 
 #[derive(Default)]
 struct Lines {
@@ -104,9 +100,28 @@ struct Lines {
 }
 
 impl Pool {
+    /// No connections yet, to the address of `uri`.
+    pub(super) fn to(uri: &Uri) -> Self {
+        let host = uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+        Self { lines: Mutex::default(), host, most_idle: MOST_IDLE }
+    }
+
+    /// The same, where no connection is used twice.
+    pub(super) fn without_idle(self) -> Self {
+        Self { most_idle: 0, ..self }
+    }
+
+    /// HTTP/1 names the host in a header, and only the path in its first line (RFC 9112, 3.2.1).
+    fn in_origin_form(&self, request: &mut Request<Pieces>, uri: &Uri) {
+        if let Some(host) = &self.host {
+            request.headers_mut().entry(header::HOST).or_insert_with(|| host.clone());
+        }
+        *request.uri_mut() = uri.path_and_query().cloned().map_or_else(Uri::default, Uri::from);
+    }
+
     /// A way that the other end has not closed.
     pub(super) fn take(&self) -> Option<Way> {
-        let mut lines = self.0.lock();
+        let mut lines = self.lines.lock();
         drop(lines.shared.take_if(|sender| sender.is_closed()));
         if let Some(sender) = &lines.shared {
             return Some(Way::Shared(sender.clone()));
@@ -121,8 +136,8 @@ impl Pool {
 
     /// Keeps a connection for the next question.
     pub(super) fn keep(self: &Arc<Self>, line: Box<Line>) {
-        let mut lines = self.0.lock();
-        if lines.idle.len() >= MOST_IDLE {
+        let mut lines = self.lines.lock();
+        if lines.idle.len() >= self.most_idle {
             return;
         }
         lines.idle.push((Instant::now(), line));
@@ -132,8 +147,8 @@ impl Pool {
     }
 
     /// Closes what is idle too long or closed at the other end; tells whether anything is left.
-    fn sweep(&self) -> bool {
-        let mut lines = self.0.lock();
+    pub(super) fn sweep(&self) -> bool {
+        let mut lines = self.lines.lock();
         let cx = &mut Context::from_waker(Waker::noop());
         lines.idle.retain_mut(|(since, line)| since.elapsed() < IDLE && line.is_free(cx));
         lines.swept = !lines.idle.is_empty();
@@ -153,6 +168,6 @@ async fn sweep(pool: Weak<Pool>) {
 
 impl std::fmt::Debug for Pool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pool").field("idle", &self.0.lock().idle.len()).finish_non_exhaustive()
+        f.debug_struct("Pool").field("idle", &self.lines.lock().idle.len()).finish_non_exhaustive()
     }
 }
