@@ -21,7 +21,8 @@ impl Transport {
     }
 
     pub(super) async fn send(&self, request: Request<Pieces>) -> Result<Response<Answer>> {
-        self.0.send(request).await.map_err(told)
+        // Boxed: it is large, and every future around it would be.
+        Box::pin(self.0.send(request)).await.map_err(told)
     }
 }
 
