@@ -16,13 +16,16 @@ import pytest
 from conftest import EVERYTHING, NODE, PACKAGES, TESTS, TIME, filesystem
 from matrix import PATIENCE_SECONDS, Fast, Python, visit_all
 from processes import wait_until
-from router import MODERN, Router
+from router import MODERN, ROOT, Router
 
 pytestmark = [pytest.mark.timeout(150), pytest.mark.xdist_group("matrix")]
 
 # Servers of the first generation of the Python SDK do not agree with the second.
 FIRST = TESTS / "mcp1/.venv/bin"
 INSPECTOR = TESTS / "inspector/node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js"
+
+# Built by `./test`.
+RMCP = ROOT / "target/rmcp/debug/rmcp-server"
 
 LONG = ["trigger-long-running-operation", {"duration": 0.3, "steps": 3}]
 TOO_LONG = ["trigger-long-running-operation", {"duration": 60, "steps": 600}]
@@ -76,6 +79,8 @@ class World:
                 "call": ["read_query", {"query": "SELECT 6*7 AS answer"}], "error": ["no_such_tool", {}], "says": "42"}),
             ("fastmcp-stdio", {"command": sys.executable, "args": [str(TESTS / "servers/fast.py")]}, fast),
             ("fastmcp-http", {"url": self.fast_over_http()}, fast),
+            ("rmcp-stdio", {"command": str(RMCP)}, {**fast, "asks": ["name", {}]}),
+            ("rmcp-http", {"url": self.rmcp_over_http()}, {**fast, "asks": ["name", {}]}),
             ("asking-legacy", {"command": sys.executable, "args": [str(TESTS / "servers/asking.py")], "protocol": "legacy"}, asking),
             ("asking-modern", {"command": sys.executable, "args": [str(TESTS / "servers/asking.py")], "protocol": "modern"}, asking),
         ]
@@ -90,6 +95,11 @@ class World:
     def fast_over_http(self) -> str:
         port = free_port()
         self.start([sys.executable, TESTS / "servers/fast.py", str(port)], {})
+        return f"http://127.0.0.1:{port}/mcp"
+
+    def rmcp_over_http(self) -> str:
+        port = free_port()
+        self.start([RMCP, str(port)], {})
         return f"http://127.0.0.1:{port}/mcp"
 
     def start(self, command: list, env: dict[str, str]) -> None:
