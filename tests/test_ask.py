@@ -63,3 +63,20 @@ def test_bad_input_elsewhere_has_the_vendors_shape(router):
 def test_nothing_is_there(router):
     assert router.http.get("/nowhere").status_code == 404
     assert router.http.get("/ask").status_code == 405
+
+
+def test_a_default_is_said_when_nobody_can_answer(start):
+    """Only in place of who is away; and the answer says what it is."""
+    away = {"base_url": "http://127.0.0.1:9/v1", "retry": {"retries": 0}}
+    router = start({"providers": {"house": away}, "models": {"faq": {"candidates": "house/m", "default": "Ask again later."}, "plain": ["house/m"]}})
+    answer = router.http.post("/ask", json={"message": "hello", "model": "faq"})
+    told = answer.json()
+    assert (answer.status_code, told["answer"], told["source"]) == (200, "Ask again later.", "default")
+    assert answer.headers["x-mcp-router-source"] == "default" and answer.headers["cache-status"] == "mcp-router; fwd=bypass; detail=default"
+    streamed = router.http.post("/ask", json={"message": "hello", "model": "faq", "stream": True})
+    assert "Ask again later." in streamed.text and streamed.headers["x-mcp-router-source"] == "default"
+    assert router.metric("mcp_fallbacks_total", server="faq", strategy="default") == 2
+    assert router.http.post("/ask", json={"message": "hello", "model": "plain"}).status_code >= 500
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
+    assert router.http.post("/ask", json={"message": "hello", "model": "faq", "response_schema": schema}).status_code >= 500, "a text is no object"
+    assert router.chat("faq").status_code >= 500, "only /ask speaks to people"

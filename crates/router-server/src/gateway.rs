@@ -10,7 +10,10 @@ use std::{
 };
 
 use router_core::{
-    BoxUpstream, Cx, Error, Kind, MemoryStore, Name, Result, chat::Chat, embed::Embed, layer::guard::Standing,
+    BoxUpstream, Cx, Error, Fact, Kind, MemoryStore, Meter, Name, Reply, Result, Source, Strategy,
+    chat::{Chat, ChatReply},
+    embed::Embed,
+    layer::guard::Standing,
 };
 use router_llm::{
     enhance::ClientRules,
@@ -67,6 +70,8 @@ pub struct Models {
     pub default: Option<Arc<str>>,
     /// The providers.
     pub providers: BTreeSet<Name>,
+    /// What is said for aliases when nobody can answer.
+    pub texts: BTreeMap<Name, Arc<str>>,
     /// The model of a question that names only a provider.
     pub defaults: BTreeMap<Name, Arc<str>>,
     /// What can be asked for by name.
@@ -92,6 +97,12 @@ impl Models {
         let known = target.map(|target| self.known.of(&target.provider, &target.model)).unwrap_or_default();
         let (window, max_output) = (card.window.or(known.window), card.max_output.or(known.max_output));
         ModelCard { window, max_output, abilities: card.abilities.or(known.abilities), ..card.clone() }
+    }
+
+    /// What is said for a model when nobody can answer, and for which alias.
+    pub fn default_text(&self, cx: &Cx, model: &str) -> Option<(Name, Arc<str>)> {
+        let (alias, text) = self.texts.get_key_value(self.rules.model(cx, model))?;
+        Some((Arc::clone(alias), Arc::clone(text)))
     }
 
     /// Says why nobody would answer this caller for `model`, before anybody is asked.
@@ -182,6 +193,15 @@ pub trait Part: Send + Sync {
 }
 
 impl Gateway {
+    /// The reply that says an alias' own text, because of `error`.
+    pub fn says(&self, alias: &Name, text: &str, error: &Error) -> ChatReply {
+        self.metrics.fact(alias, Fact::FellBack(Strategy::Default));
+        tracing::debug!(%alias, %error, "the default text answers");
+        let mut reply = ChatReply::say(text);
+        reply.provenance_mut().source = Source::Default;
+        reply
+    }
+
     /// A gateway that begins now.
     pub fn new(models: Models, mcp: Mcp, metrics: Arc<Metrics>, parts: Vec<Box<dyn Part>>) -> Self {
         let replies = MemoryStore::new(MOST_REPLIES).within(MOST_REPLY_BYTES);

@@ -33,6 +33,7 @@ pub mod observe;
 pub mod retry;
 pub mod second;
 pub mod sweep;
+mod tempo;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod throttle;

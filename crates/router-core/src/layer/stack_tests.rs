@@ -32,6 +32,7 @@ const TIMES: TimeoutPolicy = TimeoutPolicy {
     idle: Some(Duration::from_secs(5)),
     whole: None,
     total: Some(Duration::from_mins(1)),
+    adaptive: false,
 };
 
 /// Every layer, in the order of the product.

@@ -4,7 +4,7 @@ use std::{pin::pin, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
 
-use super::guard::Guard;
+use super::{guard::Guard, tempo::Tempo};
 use crate::{Cx, End, Error, Fact, Kind, Pace, Query, Reply, Result, Upstream};
 
 /// How long an attempt may take; `None` is no bound but the caller's deadline.
@@ -18,18 +18,21 @@ pub struct TimeoutPolicy {
     pub whole: Option<Duration>,
     /// Over all, signs of life or not.
     pub total: Option<Duration>,
+    /// Whether the first content is waited for only as long as it usually takes, with some patience, where that is less.
+    pub adaptive: bool,
 }
 
 /// The layer: one attempt. The caller's own deadline is not the upstream's fault.
 pub struct Timeout<U> {
     inner: U,
     policy: TimeoutPolicy,
+    tempo: Option<Tempo>,
     guard: Arc<Guard>,
 }
 
 impl<U> Timeout<U> {
     pub(super) fn new(inner: U, policy: TimeoutPolicy, guard: Arc<Guard>) -> Self {
-        Self { inner, policy, guard }
+        Self { inner, policy, tempo: policy.adaptive.then(Tempo::new), guard }
     }
 
     fn pace<R: Reply>(&self, reply: R, started: Instant) -> R {
@@ -52,6 +55,8 @@ impl<Q: Query, U: Upstream<Q>> Upstream<Q> for Timeout<U> {
         cx.trail().attempt();
         let TimeoutPolicy { first_content, whole, .. } = self.policy;
         let patience = if query.answered_whole() { whole } else { first_content };
+        let usual = |most| self.tempo.as_ref().map_or(most, |tempo| tempo.patience(most));
+        let patience = patience.map(usual);
         let watch = Stopwatch {
             cx,
             started: Instant::now(),
@@ -68,7 +73,14 @@ impl<Q: Query, U: Upstream<Q>> Upstream<Q> for Timeout<U> {
             late = watch.runs_out() => Err(late),
         };
         match answer {
-            Ok(reply) => Ok(self.pace(reply, watch.started)),
+            Ok(reply) => {
+                if let Some(tempo) = &self.tempo {
+                    tempo.took(
+                        watch.started.elapsed().saturating_sub(cx.pulse().held().saturating_sub(watch.held_before)),
+                    );
+                }
+                Ok(self.pace(reply, watch.started))
+            }
             Err(error) => {
                 if error.kind() == Kind::Timeout {
                     self.guard.report(Fact::TimedOut);
@@ -141,6 +153,7 @@ impl Stopwatch<'_> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
     use tokio::time::sleep;
 
     use super::*;
@@ -151,6 +164,7 @@ mod tests {
         idle: Some(Duration::from_secs(2)),
         whole: Some(Duration::from_secs(12)),
         total: Some(Duration::from_secs(20)),
+        adaptive: false,
     };
 
     /// An upstream that answers after `seconds`, with a sign of life every `beat` of them.
@@ -197,6 +211,26 @@ mod tests {
             let layer = Timeout::new(slow(seconds, u64::MAX), POLICY, Arc::clone(&guard));
             let answer = layer.call(&cx(60), Ask::default().whole()).await;
             assert_eq!(answer.err().map(|error| error.kind()), expected, "after {seconds} s");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_usually_fast_is_given_up_sooner() {
+        for (adaptive, expected, after) in [(false, None, 4), (true, Some(Kind::Timeout), 1)] {
+            let (guard, _) = guard();
+            let calls = std::sync::atomic::AtomicUsize::new(0);
+            let upstream = answering(move |_, _| {
+                let slow = calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 100;
+                sleep(Duration::from_millis(10 + 3_990 * u64::from(slow))).map(|()| Ok(Said::text("a")))
+            });
+            let layer = Timeout::new(upstream, TimeoutPolicy { adaptive, ..POLICY }, guard);
+            for _ in 0..100 {
+                layer.call(&cx(60), Ask::default()).await.unwrap();
+            }
+            let started = Instant::now();
+            let answer = layer.call(&cx(60), Ask::default()).await;
+            assert_eq!(answer.err().map(|error| error.kind()), expected);
+            assert_eq!(started.elapsed().as_secs(), after);
         }
     }
 

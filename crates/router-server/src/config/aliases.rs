@@ -18,6 +18,8 @@ section! {
         on_loss: LossWord,
         /// What is kept of the answers.
         cache: KeepFile,
+        /// What `/ask` says when nobody can answer.
+        default: Text,
     }
 }
 

@@ -129,6 +129,9 @@ section! {
         idle: Period,
         /// Over all.
         total: Period,
+        /// Whether the first content is waited for only half as long again as all but one of a thousand answers took in the
+        /// last ten minutes (a second at least), where that is less.
+        adaptive: Switch,
     }
 }
 

@@ -186,6 +186,8 @@ pub struct Alias {
     pub on_loss: Option<OnLoss>,
     /// How its answers are kept; `None` is not at all, unless a client's rule or a request says otherwise.
     pub keeping: Option<Keeping>,
+    /// What `/ask` says when nobody can answer.
+    pub default: Option<Arc<str>>,
 }
 
 /// What is kept of models' answers, where that is wanted at all.

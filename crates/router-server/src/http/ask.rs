@@ -86,11 +86,19 @@ pub async fn ask(gateway: &Arc<Gateway>, visit: &Visit, body: &Bytes) -> Respons
         Err(problem) => return unprocessable(&[problem], &visit),
     };
     let (streamed, wanted) = (question.stream, question.schema.clone());
+    // A text is no answer to who asked for an object.
+    let default = gateway.models.default_text(&visit.cx, &model).filter(|_| wanted.is_none());
     let call = {
         let (gateway, cx) = (Arc::clone(gateway), visit.cx.clone());
         let mut chat = question.into_chat(model);
         (chat.keep, chat.on_loss) = (visit.keep, visit.on_loss);
-        async move { gateway.models.all.call(&cx, chat).await }
+        async move {
+            let answered = gateway.models.all.call(&cx, chat).await;
+            answered.or_else(|error| match default {
+                Some((alias, text)) if error.is_transient() => Ok(gateway.says(&alias, &text, &error)),
+                _ => Err(error),
+            })
+        }
     };
     if streamed { stream_answer(call, wanted, &visit).await } else { whole_answer(call, wanted, &visit).await }
 }
@@ -436,6 +444,7 @@ mod tests {
             default: None,
             providers: ["echo".into()].into(),
             defaults: [].into(),
+            texts: [].into(),
             cards: Vec::new(),
             vendors: [].into(),
             known: Arc::default(),

@@ -109,6 +109,7 @@ pub fn build(config: &Config, metrics: &Arc<Metrics>, tasks: &TaskTracker) -> Re
             default: defaults.get(&config.default_provider).cloned(),
             providers: config.providers.iter().map(|settings| Arc::clone(&settings.name)).collect(),
             defaults,
+            texts: texts(config),
             cards: cards(config),
             vendors,
             known: shared.known,
@@ -375,6 +376,11 @@ fn lacks_schemas(
 
 fn target(choice: &Choice) -> Target {
     Target { provider: Arc::clone(&choice.provider), model: choice.model.as_str().into() }
+}
+
+/// What is said for aliases when nobody can answer.
+fn texts(config: &Config) -> BTreeMap<Name, Arc<str>> {
+    config.models.iter().filter_map(|alias| Some((Arc::clone(&alias.name), alias.default.clone()?))).collect()
 }
 
 /// What can be asked for by name: the aliases, every model that the configuration names, and `echo`.

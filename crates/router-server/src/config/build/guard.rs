@@ -101,10 +101,16 @@ pub(super) fn server_timeouts(file: Option<Spanned<ServerTimeout>>) -> Timeouts 
 }
 
 fn times(silence: Duration, total: Duration) -> TimeoutPolicy {
-    TimeoutPolicy { first_content: Some(silence), idle: Some(silence), whole: None, total: Some(total) }
+    TimeoutPolicy {
+        first_content: Some(silence),
+        idle: Some(silence),
+        whole: None,
+        total: Some(total),
+        adaptive: false,
+    }
 }
 
-fn each(TimeoutFile { connect, first_byte, idle, total }: TimeoutFile, otherwise: Timeouts) -> Timeouts {
+fn each(TimeoutFile { connect, first_byte, idle, total, adaptive }: TimeoutFile, otherwise: Timeouts) -> Timeouts {
     let attempt = otherwise.attempt;
     let first_byte = first_byte.map(|first| first.0);
     Timeouts {
@@ -115,6 +121,7 @@ fn each(TimeoutFile { connect, first_byte, idle, total }: TimeoutFile, otherwise
             whole: first_byte.or(attempt.whole),
             idle: idle.map(|idle| idle.0).or(attempt.idle),
             total: total.map(|total| total.0).or(attempt.total),
+            adaptive: adaptive.is_some_and(|adaptive| adaptive.0),
         },
     }
 }

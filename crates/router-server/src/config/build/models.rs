@@ -25,7 +25,7 @@ impl Build<'_> {
         let entries = file.map(|file| file.value.0).unwrap_or_default();
         let names: Vec<String> = entries.iter().map(|(entry, _)| entry.value.clone()).collect();
         let mut aliases = Vec::new();
-        for (entry, Spanned { value: AliasFile(AliasMap { candidates, on_loss, cache }), at }) in entries {
+        for (entry, Spanned { value: AliasFile(AliasMap { candidates, on_loss, cache, default }), at }) in entries {
             if entry.is_empty() || entry.contains('/') {
                 let finding = self.findings.problem(&entry.at, "this cannot be an alias");
                 finding.remedy("a name without \"/\", which stands between provider and model");
@@ -41,7 +41,8 @@ impl Build<'_> {
                 LossWord::Degrade => OnLoss::Degrade,
                 LossWord::Reject => OnLoss::Reject,
             });
-            aliases.push((Alias { name: name(&entry.value), choices, on_loss, keeping }, entry.at));
+            let default = default.map(|text| text.value.0.into());
+            aliases.push((Alias { name: name(&entry.value), choices, on_loss, keeping, default }, entry.at));
         }
         for (alias, variable) in NAMED_BY_VARIABLES {
             self.alias_of_variable(alias, &variable, &mut aliases, accounts);
@@ -67,12 +68,13 @@ impl Build<'_> {
         let split = set.value.split_once('/').filter(|(provider, model)| !model.is_empty() && accounts.has(provider));
         let (provider, model) = split.unwrap_or((accounts.default.as_ref(), set.value));
         let choice = Choice { provider: name(provider), model: model.to_owned() };
-        let entry = Alias { name: name(alias), choices: vec![choice], on_loss: None, keeping: None };
+        let entry = Alias { name: name(alias), choices: vec![choice], on_loss: None, keeping: None, default: None };
         match aliases.iter_mut().find(|(known, _)| known.name.as_ref() == alias) {
             None => aliases.push((entry, set.at)),
             Some((known, at)) => {
                 self.findings.warning(at, format!("{} goes before it", set.at.path));
-                *known = Alias { on_loss: known.on_loss, keeping: known.keeping, ..entry };
+                *known =
+                    Alias { on_loss: known.on_loss, keeping: known.keeping, default: known.default.clone(), ..entry };
             }
         }
     }

@@ -20,12 +20,19 @@ clients:
 ";
     let choice = |provider: &str, model: &str| Choice { provider: provider.into(), model: model.into() };
     let config = load(text);
-    let fast = Alias { name: "fast".into(), choices: vec![choice("ollama", "llama3")], on_loss: None, keeping: None };
+    let fast = Alias {
+        name: "fast".into(),
+        choices: vec![choice("ollama", "llama3")],
+        on_loss: None,
+        keeping: None,
+        default: None,
+    };
     let big = Alias {
         name: "big".into(),
         choices: vec![choice("echo", "a/b"), choice("echo", "gpt")],
         on_loss: None,
         keeping: None,
+        default: None,
     };
     assert_eq!(config.models, [fast, big]);
     let client = |name: &str, model, prompt: Option<&str>| ClientSettings {
@@ -87,6 +94,13 @@ clients:
 }
 
 #[test]
+fn what_is_said_when_nobody_can_answer() {
+    let config = load("models: { big: { candidates: echo/x, default: Later. }, small: echo/y }");
+    let texts: Vec<_> = config.models.iter().map(|alias| alias.default.as_deref()).collect();
+    assert_eq!(texts, [Some("Later."), None]);
+}
+
+#[test]
 fn what_is_kept_of_the_answers_of_models() {
     let keeping = |reach, ttl| Some(Keeping { reach, ttl });
     let table = [
@@ -99,7 +113,11 @@ fn what_is_kept_of_the_answers_of_models() {
     for (alias, expected) in table {
         let config = load(&format!("models: {{ {alias} }}"));
         let choices = vec![Choice { provider: "echo".into(), model: "x".into() }];
-        assert_eq!(config.models, [Alias { name: "big".into(), choices, on_loss: None, keeping: expected }], "{alias}");
+        assert_eq!(
+            config.models,
+            [Alias { name: "big".into(), choices, on_loss: None, keeping: expected, default: None }],
+            "{alias}"
+        );
     }
     let config = load("clients: { raycast: { cache: { exact: true } } }");
     assert_eq!(config.clients[0].keeping, keeping(Reach::Exact, None));
@@ -141,7 +159,7 @@ fn the_models_of_older_systems() {
         let (config, _) = loaded(&Case { environment, ..Case::default() });
         assert_eq!(
             config.models,
-            [Alias { name: "big".into(), choices: vec![expected], on_loss: None, keeping: None }],
+            [Alias { name: "big".into(), choices: vec![expected], on_loss: None, keeping: None, default: None }],
             "{environment:?}"
         );
     }

@@ -35,6 +35,7 @@ fn times(first: u64, idle: u64, total: u64) -> Timeouts {
         idle: Some(seconds(idle)),
         whole: None,
         total: Some(seconds(total)),
+        adaptive: false,
     };
     Timeouts { connect: seconds(3), attempt }
 }
@@ -271,7 +272,10 @@ fn a_variable_goes_before_the_file_and_says_so() {
     };
     assert_eq!(config.providers, [expected, echo()]);
     let choice = Choice { provider: "openai".into(), model: "gpt-5".into() };
-    assert_eq!(config.models, [Alias { name: "big".into(), choices: vec![choice], on_loss: None, keeping: None }]);
+    assert_eq!(
+        config.models,
+        [Alias { name: "big".into(), choices: vec![choice], on_loss: None, keeping: None, default: None }]
+    );
     assert_eq!(warnings.len(), 3, "{warnings:#?}");
 }
 
@@ -332,8 +336,8 @@ fn servers_of_a_file() {
         ("{ command: x, timeout: 30000 }", ServerSettings { timeout: times(30, 30, 300), ..server("a", "x") }),
         ("{ command: x, timeout: 10m }", ServerSettings { timeout: times(600, 600, 600), ..server("a", "x") }),
         (
-            "{ command: x, timeout: { idle: 10s, total: 1m } }",
-            ServerSettings { timeout: times(30, 10, 60), ..server("a", "x") },
+            "{ command: x, timeout: { idle: 10s, total: 1m, adaptive: true } }",
+            ServerSettings { timeout: adaptive(times(30, 10, 60)), ..server("a", "x") },
         ),
         ("{ command: x, protocol: legacy }", ServerSettings { protocol: ProtocolEra::Legacy, ..server("a", "x") }),
         ("{ command: x, trusted: true }", ServerSettings { trusted: true, pin: PinPolicy::Warn, ..server("a", "x") }),

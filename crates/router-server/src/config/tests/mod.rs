@@ -12,9 +12,9 @@ mod secrets;
 
 use std::{path::Path, time::Duration};
 
-use router_core::Secret;
+use router_core::{Secret, layer::timeout::TimeoutPolicy};
 
-use super::*;
+use super::{settings::Timeouts, *};
 
 /// Names and values of variables.
 type Pairs<'a> = &'a [(&'a str, &'a str)];
@@ -50,6 +50,11 @@ impl Case<'_> {
         let config = configure(given, None, &mut findings);
         findings.settle(&source, config)
     }
+}
+
+/// The same times, of which the first follows what is usual.
+fn adaptive(Timeouts { connect, attempt }: Timeouts) -> Timeouts {
+    Timeouts { connect, attempt: TimeoutPolicy { adaptive: true, ..attempt } }
 }
 
 fn load(text: &str) -> Config {
