@@ -29,7 +29,7 @@ use tokio::time::Instant;
 use crate::{
     health::Component,
     telemetry::metrics::Metrics,
-    wire::{keepers::Keepers, sign_in::Office, sign_out::SignOut},
+    wire::{sign_in::Office, sign_out::SignOut, sweeper::Sweeper},
 };
 
 /// The most replies that are kept for clients to go on from.
@@ -117,8 +117,8 @@ pub struct Mcp {
     pub all: Arc<Front>,
     /// Each alone, under its own names.
     pub each: BTreeMap<Name, Arc<Front>>,
-    /// Who keeps their answers.
-    pub keepers: Arc<Keepers>,
+    /// What has their answers forgotten.
+    pub sweeper: Arc<Sweeper>,
     /// The servers themselves, for whoever looks after them.
     pub servers: BTreeMap<Name, Arc<Instances>>,
     /// What their tools were when they were first seen.

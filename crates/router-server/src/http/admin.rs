@@ -112,7 +112,7 @@ async fn purge(State(gateway): Gate, Query(parameters): Parameters) -> Response<
         return refused(&error);
     }
     let sweep = Sweep { subject: said("tool"), tenant: said("scope") };
-    let everywhere = gateway.mcp.keepers.forget(server.as_deref(), &sweep).await;
+    let everywhere = gateway.mcp.sweeper.forget(server.as_deref(), &sweep).await;
     tracing::info!(server, tool = sweep.subject, scope = sweep.tenant, everywhere, "answers are forgotten");
     models::json(&json!({ "purged": true, "everywhere": everywhere }))
 }

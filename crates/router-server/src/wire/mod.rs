@@ -2,7 +2,6 @@
 
 mod eras;
 mod inquiry;
-pub mod keepers;
 mod kept;
 mod lazy;
 mod models;
@@ -13,6 +12,7 @@ mod runtime;
 mod servers;
 pub mod sign_in;
 pub mod sign_out;
+pub mod sweeper;
 
 use std::{net::SocketAddr, sync::Arc};
 

@@ -28,7 +28,6 @@ use tokio::sync::watch;
 
 use super::{
     eras::Eras,
-    keepers::Beginning,
     lazy,
     parts::ServerPart,
     pins,
@@ -36,6 +35,7 @@ use super::{
     runtime::{self, Machine},
     sign_in::{self, Office},
     sign_out::SignOut,
+    sweeper::Beginning,
 };
 use crate::{
     backup::Backup,
@@ -69,14 +69,14 @@ pub fn build(
     let mut offers = Vec::new();
     let mut servers = BTreeMap::new();
     let pins = pins::at(&config.tool_lock)?;
-    let (mut keepers, reliefs) = (Beginning::new(config, shutdown)?, Reliefs::default());
+    let (mut sweeper, reliefs) = (Beginning::new(config, shutdown)?, Reliefs::default());
     let (eras, machine) = (Eras::at(&config.state), Machine::of(config.base_environment()));
     for settings in &config.servers {
         let spec = spec(settings, office, &machine).with_context(|| format!("mcpServers.{}", settings.name))?;
         let server = start(eras.remembered(spec), settings, &launch, shutdown);
-        let (guard, offer) = offer(settings, &server, (&mut keepers, &reliefs), (metrics, shutdown));
+        let (guard, offer) = offer(settings, &server, (&mut sweeper, &reliefs), (metrics, shutdown));
         let offer = Offer { pinned: pinned(settings.pin, &pins), ..offer };
-        look_again(server.shared().changed(), Arc::clone(&guard), keepers.forget(&guard), shutdown);
+        look_again(server.shared().changed(), Arc::clone(&guard), sweeper.forget(&guard), shutdown);
         parts.push(Box::new(ServerPart::new(guard, Arc::clone(&server))));
         offers.push(offer);
         servers.insert(Arc::clone(&settings.name), server);
@@ -107,8 +107,8 @@ pub fn build(
     let (all, office) = (front(catalog), Arc::clone(office));
     let out = |settings: &ServerSettings| Some((Arc::clone(&settings.name), SignOut::of(settings, &config.keys)?));
     let sign_outs = config.servers.iter().filter_map(out).collect();
-    let keepers = keepers.done(config);
-    let mcp = Mcp { all, keepers, each, servers, pins, office, sign_outs, description: None, views, bound, lazy };
+    let sweeper = sweeper.done(config);
+    let mcp = Mcp { all, sweeper, each, servers, pins, office, sign_outs, description: None, views, bound, lazy };
     Ok(Built { mcp, parts })
 }
 
@@ -184,20 +184,20 @@ fn bound(config: &Config) -> BTreeMap<Name, Vec<Name>> {
 fn offer(
     settings: &ServerSettings,
     server: &Arc<Instances>,
-    (keepers, reliefs): (&mut Beginning, &Reliefs),
+    (sweeper, reliefs): (&mut Beginning, &Reliefs),
     (metrics, shutdown): (&Arc<Metrics>, &Shutdown),
 ) -> (Arc<Guard>, Offer) {
     let policy =
         GuardPolicy { breaker: settings.guard.breaker, limit: settings.guard.limit, retry: settings.guard.retry };
     let guard = Guard::new(Arc::clone(&settings.name), policy, Arc::clone(metrics) as Arc<dyn Meter>);
     metrics.introduce(&settings.name);
-    keepers.add(settings, &guard);
+    sweeper.add(settings, &guard);
     let kept = Kept {
         policy: settings.cache.as_ref().map(|cache| cache.policy),
-        second: keepers.second(settings),
+        second: sweeper.second(settings),
         rules: settings.cache.as_ref().map(|cache| cache.invalidates.clone()).unwrap_or_default(),
     };
-    let forget = keepers.forget(&guard);
+    let forget = sweeper.forget(&guard);
     let others = |name: &Name| reliefs.named(name);
     let tools = guarded(settings, &guard, server, (kept, &forget, Some(&others)), shutdown);
     reliefs.add(&settings.name, &tools);

@@ -1,4 +1,4 @@
-//! Who keeps answers of MCP servers, and how they are made to forget: here, and in every replica.
+//! How what is kept of MCP servers' answers is forgotten: here, and in every replica.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -21,13 +21,13 @@ use crate::{
 /// How often it is looked what other replicas had forgotten.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Everybody who keeps answers.
-pub struct Keepers {
+/// Has answers forgotten: when it is told to, as scheduled, and as other replicas do.
+pub struct Sweeper {
     guards: BTreeMap<Name, Arc<Guard>>,
     shared: Option<Arc<SharedSweeps>>,
 }
 
-impl Keepers {
+impl Sweeper {
     /// Forgets what `sweep` covers, of one server or of all; whether other replicas know.
     pub async fn forget(&self, server: Option<&str>, sweep: &Sweep) -> bool {
         let mut told = true;
@@ -41,21 +41,21 @@ impl Keepers {
         told
     }
 
-    /// Looks after them until the shutdown.
+    /// Keeps at it until the shutdown.
     fn watch(self: &Arc<Self>, schedules: Vec<(Name, Schedule)>, shutdown: &Shutdown) {
         if self.shared.is_some() && !self.guards.is_empty() {
-            let (keepers, finish) = (Arc::clone(self), shutdown.finish.clone());
+            let (sweeper, finish) = (Arc::clone(self), shutdown.finish.clone());
             shutdown.tasks.spawn(async move {
                 while finish.run_until_cancelled(sleep(LOOK)).await.is_some() {
-                    keepers.follow().await;
+                    sweeper.follow().await;
                 }
             });
         }
         if !schedules.is_empty() {
-            let (keepers, finish) = (Arc::clone(self), shutdown.finish.clone());
+            let (sweeper, finish) = (Arc::clone(self), shutdown.finish.clone());
             shutdown.tasks.spawn(async move {
                 while finish.run_until_cancelled(sleep(clock::until_next_minute())).await.is_some() {
-                    keepers.keep_to(&schedules).await;
+                    sweeper.keep_to(&schedules).await;
                 }
             });
         }
@@ -134,13 +134,13 @@ impl Beginning {
         }
     }
 
-    /// Everybody, looked after.
-    pub fn done(self, config: &Config) -> Arc<Keepers> {
+    /// All of them, looked after.
+    pub fn done(self, config: &Config) -> Arc<Sweeper> {
         let schedule =
             |settings: &ServerSettings| Some((Arc::clone(&settings.name), settings.cache.as_ref()?.purge.clone()?));
         let schedules = config.servers.iter().filter_map(schedule).collect();
-        let keepers = Arc::new(Keepers { guards: self.guards, shared: self.shared });
-        keepers.watch(schedules, &self.shutdown);
-        keepers
+        let sweeper = Arc::new(Sweeper { guards: self.guards, shared: self.shared });
+        sweeper.watch(schedules, &self.shutdown);
+        sweeper
     }
 }
