@@ -88,11 +88,11 @@ def test_what_was_written_is_read(notes: Notes, redis: Redis) -> None:
         assert read(router, "count_words", text="a") [0] == "1"
     assert one.call("notes__add_note", {"text": "milk"})["result"]["content"][0]["text"] == "added"
     assert read(one) == ("milk\n", "miss"), "at once where it was written"
-    wait_until("the other router knows", lambda: read(other)[0] == "milk\n", 1)
+    wait_until("the other router knows", lambda: read(other)[0] == "milk\n", 5)
     assert read(other, "count_words", text="a") == ("1", "hit"), "only what it is said to change"
 
 
-def test_a_purge_reaches_every_router_within_a_second(notes: Notes, redis: Redis, tmp_path: Path) -> None:
+def test_a_purge_reaches_every_router(notes: Notes, redis: Redis, tmp_path: Path) -> None:
     one, other = (notes.router(redis=redis.address) for _ in range(2))
 
     def forgotten(*said: str) -> list[str]:
@@ -101,15 +101,18 @@ def test_a_purge_reaches_every_router_within_a_second(notes: Notes, redis: Redis
         port = one.url.rpartition(":")[2]
         done = run(one.home, "cache", "purge", *said, "--listen", f"127.0.0.1:{port}", "--config", str(one.config))
         assert (done.returncode, done.stdout) == (0, "forgotten\n"), done.stderr
-        time.sleep(1)
-        before = notes.readings()
-        read(other), read(other, "count_words", text="a")
-        return (notes.folder / "readings").read_text().split()[before:]
+        before, seen, quiet_since = notes.readings(), 0, time.monotonic()
+        while time.monotonic() - quiet_since < 1:
+            read(other), read(other, "count_words", text="a")
+            if notes.readings() != seen:
+                seen, quiet_since = notes.readings(), time.monotonic()
+            time.sleep(0.05)
+        return sorted((notes.folder / "readings").read_text().split()[before:])
 
-    assert forgotten() == ["list_notes", "count_words"]
+    assert forgotten() == ["count_words", "list_notes"]
     assert forgotten("--server", "notes", "--tool", "list_*") == ["list_notes"]
     assert forgotten("--tool", "count_words") == ["count_words"]
-    assert forgotten("--scope", "anonymous") == ["list_notes", "count_words"]
+    assert forgotten("--scope", "anonymous") == ["count_words", "list_notes"]
     assert forgotten("--scope", "somebody") == []
     unknown = run(one.home, "cache", "purge", "--server", "nots", "--listen", one.url.removeprefix("http://"), "--config", str(one.config))
     assert unknown.returncode == 1 and "there is no MCP server" in unknown.stderr
@@ -141,20 +144,28 @@ OUTAGES: dict[str, tuple[Callable[[Redis], object], Callable[[Redis], object]]] 
 
 @pytest.mark.parametrize("outage", OUTAGES)
 def test_no_reading_fails_when_the_redis_does(notes: Notes, redis: Redis, outage: str) -> None:
-    router = notes.router(cache={"fresh": "1h", "tools": ["count_words"]}, redis=redis.address)
+    router = notes.router(cache={"fresh": "1h", "max_entries": 1000, "tools": ["count_words"]}, redis=redis.address)
     assert read(router, "count_words", text="before") == ("1", "miss")
     wait_until("the answer is there", lambda: redis.keys("mcp:*"))
     begin, end = OUTAGES[outage]
+
+    def seconds_for(when: str) -> float:
+        began = time.monotonic()
+        for number in range(60):
+            assert read(router, "count_words", text=f"{when} {number}") == ("2", "miss")
+        return time.monotonic() - began
+
+    usual = seconds_for("before")
     begin(redis)
-    began = time.monotonic()
-    for number in range(40):
-        assert read(router, "count_words", text=f"during {number}") == ("2", "miss")
-    assert time.monotonic() - began < 10, "nobody waits for it again and again"
+    # Each of them waiting twice for 50 ms would be six seconds.
+    assert seconds_for("during") < 2 * usual + 2, "nobody waits for it again and again"
     assert read(router, "count_words", text="before") == ("1", "hit"), "from the memory of the process"
     lines = [line for line in router.log_text().splitlines() if "edis" in line]
     assert len(lines) <= 10, lines
     end(redis)
     if outage == "full of garbage":
+        other = notes.router(cache={"tools": ["count_words"]}, redis=redis.address)
+        assert read(other, "count_words", text="before") == ("1", "miss"), "garbage is no answer"
         return
 
     def shared() -> bool:
