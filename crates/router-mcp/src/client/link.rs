@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use router_core::{Cx, Error, Kind, Outcome, Raw, Result, tool::Answer};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{
     Launch, Question, Reach, ServerSpec, Surroundings, Transport,
@@ -14,6 +14,9 @@ use super::{
     session::{Reply, Session},
     stdio::Process,
 };
+
+/// How long it may take until it is known why nobody reads what a server is told.
+const REASON: Duration = Duration::from_secs(1);
 
 /// A connection, as its supervisor owns it.
 pub(crate) enum Link {
@@ -71,9 +74,14 @@ impl Link {
             return Err(Error::new(Kind::Internal, "requests of their own need no conversation"));
         };
         let protocol = if matches!(self, Self::Older(_)) { Protocol::Legacy } else { protocol };
-        tokio::select! {
+        let met = tokio::select! {
             met = greet::greet(session, protocol, until) => met,
-            error = self.over() => Err(error),
+            error = self.over() => return Err(error),
+        };
+        match met {
+            // Nobody reads any more: why, whoever guards the server is about to say.
+            Err(error) if error.kind() == Kind::Unavailable => Err(timeout(REASON, self.over()).await.unwrap_or(error)),
+            met => met,
         }
     }
 
