@@ -98,7 +98,7 @@ pub(super) fn write(order: &Order) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
-/// Reads what [`write`] wrote.
+/// Reads what [`write()`] wrote.
 pub(super) fn read(order: OwnedFd) -> io::Result<Order> {
     let mut bytes = Vec::new();
     File::from(order).read_to_end(&mut bytes)?;
