@@ -28,6 +28,11 @@ def filesystem(folder: Path) -> dict:
     return {"command": str(NODE), "args": [str(PACKAGES / "server-filesystem/dist/index.js"), str(folder)]}
 
 
+def notes_in(folder: Path, pace: float = 0) -> dict:
+    """A trusted server that keeps notes in a folder, and takes `pace` seconds to read them."""
+    return {"command": sys.executable, "args": [str(TESTS / "servers/notes.py"), str(folder), str(pace)], "trusted": True}
+
+
 def pytest_sessionstart() -> None:
     if not BINARY.exists() and "PYTEST_XDIST_WORKER" not in os.environ:
         print(f"note: {BINARY} is not built yet: cargo build --release", file=sys.stderr)

@@ -108,8 +108,8 @@ class Router:
 
     # -- MCP, in the stateless revision: one POST a question
 
-    def rpc(self, method: str, params: dict | None = None, path: str = "/mcp", timeout: float = 30) -> dict:
-        """Asks one JSON-RPC question and returns the whole reply object."""
+    def rpc_response(self, method: str, params: dict | None = None, path: str = "/mcp", timeout: float = 30) -> httpx.Response:
+        """Asks one JSON-RPC question."""
         params = dict(params or {})
         params["_meta"] = {
             "io.modelcontextprotocol/protocolVersion": MODERN,
@@ -120,7 +120,11 @@ class Router:
         if name := params.get("name") or params.get("uri"):
             headers["mcp-name"] = name
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        response = self.http.post(path, json=body, headers=headers, timeout=timeout)
+        return self.http.post(path, json=body, headers=headers, timeout=timeout)
+
+    def rpc(self, method: str, params: dict | None = None, path: str = "/mcp", timeout: float = 30) -> dict:
+        """The same, and returns the whole reply object."""
+        response = self.rpc_response(method, params, path, timeout)
         if response.headers["content-type"].startswith("text/event-stream"):
             replies = [json.loads(event.data) for event in events(response.text)]
             return next(reply for reply in replies if reply.get("id") == 1)

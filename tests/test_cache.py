@@ -1,7 +1,6 @@
 """Kept answers of MCP servers from outside: in memory, in a Redis that two routers share, and how both forget."""
 
 import signal
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from conftest import notes_in
 from processes import wait_until
-from programs import TESTS
 from redis_server import Redis
 from router import Router, run
 
@@ -23,10 +22,8 @@ class Notes:
     def __init__(self, start: Callable[..., Router], folder: Path):
         self.start, self.folder = start, folder
 
-    def router(self, pace: float = 0, cache: dict | None = None, server: dict | None = None, **more) -> Router:
-        command = {"command": sys.executable, "args": [str(TESTS / "servers/notes.py"), str(self.folder), str(pace)]}
-        about = {**command, "trusted": True, "cache": cache or {}, **(server or {})}
-        router = self.start({"mcpServers": {"notes": about}, **more})
+    def router(self, pace: float = 0, cache: dict | None = None, **more) -> Router:
+        router = self.start({"mcpServers": {"notes": {**notes_in(self.folder, pace), "cache": cache or {}}}, **more})
         if "keys" not in more:
             router.wait_for_tools("notes__list_notes")
         return router

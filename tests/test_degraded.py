@@ -1,22 +1,20 @@
 """While a server is away: who answers in its place, in which order, and how that is told."""
 
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from conftest import FAULTY
+from conftest import FAULTY, notes_in
 from processes import wait_until
-from programs import TESTS
 from router import Router, run
 
 GUIDE = "# Deploying\n\nNever on Fridays.\n\n# Rollback\n\nA rollback needs two people.\n"
 
 
 def notes(folder: Path, pace: float = 0, **more) -> dict:
-    return {"command": sys.executable, "args": [str(TESTS / "servers/notes.py"), str(folder), str(pace)], "trusted": True, **more}
+    return {**notes_in(folder, pace), **more}
 
 
 @pytest.fixture
@@ -126,10 +124,5 @@ def test_health_is_degraded_until_the_server_answers_itself(start: Callable[...,
 def test_an_answer_says_in_the_words_of_caches_where_it_is_from(start: Callable[..., Router], folder: Path) -> None:
     router = start({"mcpServers": {"main": notes(folder, cache={"fresh": "1h"})}})
     router.wait_for_tools("main__list_notes")
-    found = []
-    for _ in range(2):
-        meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}, "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "1"}}
-        headers = {"accept": "application/json, text/event-stream", "mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": "main__list_notes"}
-        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "main__list_notes", "arguments": {}, "_meta": meta}}
-        found.append(router.http.post("/mcp", json=body, headers=headers).headers["cache-status"])
+    found = [router.rpc_response("tools/call", {"name": "main__list_notes"}).headers["cache-status"] for _ in range(2)]
     assert found == ["mcp-router; fwd=miss", "mcp-router; hit"]

@@ -107,12 +107,15 @@ impl<Q: Query, U: Upstream<Q>> Shared<Q, U> {
     async fn find(self: &Arc<Self>, answers: &Arc<Answers<Q>>, key: Key, cx: &Cx, query: Q) -> Result<Q::Reply> {
         let policy = answers.policy();
         loop {
-            if let Some(error) = answers.refusal(key) {
+            let old = || answers.younger(key, policy.fresh.saturating_add(policy.revalidate));
+            let turn = answers.join(key, policy.fresh);
+            if matches!(turn, Turn::Lead(_))
+                && let Some(error) = answers.refusal(key)
+            {
                 self.guard.report(Fact::CacheHit);
                 return Err(error);
             }
-            let old = || answers.younger(key, policy.fresh.saturating_add(policy.revalidate));
-            let (copy, age, cache) = match answers.join(key, policy.fresh) {
+            let (copy, age, cache) = match turn {
                 Turn::Take(kept) => (kept.copy.clone(), kept.age(), CacheUse::Hit),
                 Turn::Lead(lead) => match old() {
                     Some(old) => {

@@ -75,9 +75,7 @@ impl<Q: Query, U: Upstream<Q>> Upstream<Q> for Timeout<U> {
         match answer {
             Ok(reply) => {
                 if let Some(tempo) = &self.tempo {
-                    tempo.took(
-                        watch.started.elapsed().saturating_sub(cx.pulse().held().saturating_sub(watch.held_before)),
-                    );
+                    tempo.took(watch.started.elapsed().saturating_sub(watch.held()));
                 }
                 Ok(self.pace(reply, watch.started))
             }
@@ -110,8 +108,12 @@ impl Stopwatch<'_> {
 
     /// When the attempt has taken too long, signs of life or not.
     fn over_at(&self) -> Option<Instant> {
-        let held = self.cx.pulse().held().saturating_sub(self.held_before);
-        self.total.map(|total| self.started + total + held)
+        self.total.map(|total| self.started + total + self.held())
+    }
+
+    /// For how long of it somebody was asked.
+    fn held(&self) -> Duration {
+        self.cx.pulse().held().saturating_sub(self.held_before)
     }
 
     /// Waits until something is late, and says what. While somebody is asked nothing is.

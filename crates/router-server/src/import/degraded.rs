@@ -1,7 +1,5 @@
 //! `degraded-mode.yaml`: what a predecessor did while a server was away.
 
-use std::fmt::Write as _;
-
 use serde_json::{Map, Value};
 
 use super::{Imported, notes::Notes, quoted};
@@ -16,15 +14,11 @@ pub(super) fn read(mut top: Map<String, Value>) -> Imported {
     let mut notes = Notes::default();
     let servers = top.shift_remove("degradation").map(|servers| notes.object(servers, "degradation"));
     notes.rest(&top, "");
-    let mut yaml = "mcpServers:\n".to_owned();
-    for (name, server) in servers.unwrap_or_default() {
-        let path = format!("degradation.{name}");
-        let fields = notes.object(server, &path);
-        let lines = Server { path: &path, fields, notes: &mut notes }.lines();
-        let _ = writeln!(yaml, "  {}:\n    {}", quoted(&name), lines.join("\n    "));
-        notes.add(&path, "add the command or url of this server: the file does not tell it");
-    }
-    Imported { yaml, findings: notes.told() }
+    notes.servers("degradation", servers.unwrap_or_default(), |path, fields, notes| {
+        let lines = Server { path, fields, notes }.lines();
+        notes.add(path, "add the command or url of this server: the file does not tell it");
+        lines
+    })
 }
 
 /// What is done while one of their servers is away.

@@ -1,6 +1,10 @@
 //! What became of the parts of a file that could not be carried over as they were.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value};
+
+use super::{Imported, quoted};
 
 /// What has to be told, by its place in the file.
 #[derive(Default)]
@@ -39,6 +43,23 @@ impl Notes {
             self.add(&format!("{path}.{name}"), &format!("left out: {value} is not what belongs there"));
         }
         fit
+    }
+
+    /// Writes down each of `servers`, which stand under `key`, by the lines that `lines` makes of it.
+    pub(super) fn servers(
+        mut self,
+        key: &str,
+        servers: Map<String, Value>,
+        lines: impl Fn(&str, Map<String, Value>, &mut Self) -> Vec<String>,
+    ) -> Imported {
+        let mut yaml = "mcpServers:\n".to_owned();
+        for (name, server) in servers {
+            let path = format!("{key}.{name}");
+            let fields = self.object(server, &path);
+            let lines = lines(&path, fields, &mut self);
+            let _ = writeln!(yaml, "  {}:\n    {}", quoted(&name), lines.join("\n    "));
+        }
+        Imported { yaml, findings: self.told() }
     }
 
     pub(super) fn rest(&mut self, fields: &Map<String, Value>, path: &str) {

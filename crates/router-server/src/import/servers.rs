@@ -1,6 +1,6 @@
 //! `mcp_servers.yaml` and `mcp-servers.json`: MCP servers as this product's predecessors wrote them down.
 
-use std::{fmt::Write as _, path::Path};
+use std::path::Path;
 
 use serde_json::{Map, Value};
 
@@ -39,14 +39,7 @@ pub(super) fn read(mut top: Map<String, Value>) -> Imported {
         }
     }
     notes.rest(&top, "");
-    let mut yaml = "mcpServers:\n".to_owned();
-    for (name, server) in servers {
-        let path = format!("servers.{name}");
-        let fields = notes.object(server, &path);
-        let lines = Server { path: &path, fields, notes: &mut notes }.lines();
-        let _ = writeln!(yaml, "  {}:\n    {}", quoted(&name), lines.join("\n    "));
-    }
-    Imported { yaml, findings: notes.told() }
+    notes.servers("servers", servers, |path, fields, notes| Server { path, fields, notes }.lines())
 }
 
 /// One server of theirs.

@@ -31,12 +31,8 @@ impl Sweeper {
     /// Forgets what `sweep` covers, of one server or of all; whether other replicas know.
     pub async fn forget(&self, server: Option<&str>, sweep: &Sweep) -> bool {
         let mut told = true;
-        for (name, guard) in self.guards.iter().filter(|(name, _)| server.is_none_or(|server| server == &***name)) {
-            // First the others: what they have must not come back here.
-            if let Some(shared) = &self.shared {
-                told &= shared.tell(name, sweep).await.is_ok();
-            }
-            guard.purge(sweep);
+        for (_, guard) in self.guards.iter().filter(|(name, _)| server.is_none_or(|server| server == &***name)) {
+            told &= forget(self.shared.as_deref(), guard, sweep).await;
         }
         told
     }
@@ -82,6 +78,20 @@ impl Sweeper {
     }
 }
 
+/// Forgets what `sweep` covers of one server; whether other replicas know. First the others: what they have must not come
+/// back here.
+async fn forget(shared: Option<&SharedSweeps>, guard: &Guard, sweep: &Sweep) -> bool {
+    let told = match shared {
+        Some(shared) => shared.tell(guard.name(), sweep).await,
+        None => Ok(()),
+    };
+    if let Err(error) = &told {
+        tracing::debug!(server = %guard.name(), %error, "other replicas do not know what is to be forgotten");
+    }
+    guard.purge(sweep);
+    told.is_ok()
+}
+
 /// What the caches of servers are made with.
 pub struct Beginning {
     redis: Option<Arc<RedisStore>>,
@@ -117,12 +127,7 @@ impl Beginning {
         Arc::new(move |sweep| {
             let (guard, shared) = (Arc::clone(&guard), shared.clone());
             Box::pin(async move {
-                if let Some(shared) = shared
-                    && let Err(error) = shared.tell(guard.name(), &sweep).await
-                {
-                    tracing::debug!(server = %guard.name(), %error, "other replicas do not know what is to be forgotten");
-                }
-                guard.purge(&sweep);
+                forget(shared.as_deref(), &guard, &sweep).await;
             })
         })
     }
